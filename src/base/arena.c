@@ -1,0 +1,140 @@
+/* Chunks in a list, a bump pointer in the newest. */
+#include "base/arena.h"
+
+#include "base/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ARENA_ALIGN 16u
+#define ARENA_CHUNK_MIN (16u * 1024u)
+#define ARENA_KEEP_MAX (256u * 1024u) /* a reset arena keeps no chunk above this */
+
+struct arena_chunk {
+    struct arena_chunk *older;
+    size_t size; /* of data */
+    _Alignas(ARENA_ALIGN) uint8_t data[];
+};
+
+static bool arena_grow(struct arena *arena, size_t size);
+
+void arena_init(struct arena *arena, size_t limit)
+{
+    *arena = (struct arena){.limit = limit == 0 ? 64u * 1024u * 1024u : limit};
+}
+
+void arena_fini(struct arena *arena)
+{
+    struct arena_chunk *chunk = arena->chunks;
+    while (chunk != NULL) {
+        struct arena_chunk *older = chunk->older;
+        free(chunk);
+        chunk = older;
+    }
+    size_t limit = arena->limit;
+    arena_init(arena, limit);
+}
+
+void arena_reset(struct arena *arena)
+{
+    struct arena_chunk *keep = arena->chunks;
+    if (keep == NULL || keep->size > ARENA_KEEP_MAX) {
+        arena_fini(arena);
+        return;
+    }
+    struct arena_chunk *chunk = keep->older;
+    while (chunk != NULL) {
+        struct arena_chunk *older = chunk->older;
+        free(chunk);
+        chunk = older;
+    }
+    keep->older = NULL;
+    arena->next = keep->data;
+    arena->end = keep->data + keep->size;
+    arena->used = keep->size;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    size_t room = (size_t)(arena->end - arena->next);
+    if (size > SIZE_MAX - ARENA_ALIGN) {
+        return NULL;
+    }
+    size_t rounded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    if (rounded == 0) {
+        rounded = ARENA_ALIGN;
+    }
+    if (rounded > room) {
+        if (!arena_grow(arena, rounded)) {
+            return NULL;
+        }
+    }
+    void *block = arena->next;
+    arena->next += rounded;
+    return block;
+}
+
+void *arena_zalloc(struct arena *arena, size_t size)
+{
+    void *block = arena_alloc(arena, size);
+    if (block != NULL) {
+        memset(block, 0, size);
+    }
+    return block;
+}
+
+struct bytes arena_dup(struct arena *arena, struct bytes source)
+{
+    uint8_t *copy = arena_alloc(arena, source.len);
+    if (copy == NULL) {
+        return BYTES_NONE;
+    }
+    if (source.len > 0) {
+        memcpy(copy, source.ptr, source.len);
+    }
+    return bytes_of(copy, source.len);
+}
+
+struct bytes arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    int need = vsnprintf(NULL, 0, format, list);
+    va_end(list);
+    char *text = need < 0 ? NULL : arena_alloc(arena, (size_t)need + 1);
+    if (text == NULL) {
+        return BYTES_NONE;
+    }
+    va_start(list, format);
+    vsnprintf(text, (size_t)need + 1, format, list);
+    va_end(list);
+    return bytes_of(text, (size_t)need);
+}
+
+/* Each chunk at least doubles the arena, so that large requests stay linear. */
+static bool arena_grow(struct arena *arena, size_t size)
+{
+    ASSERT(arena->limit > 0);
+    size_t want = arena->used < ARENA_CHUNK_MIN ? ARENA_CHUNK_MIN : arena->used;
+    if (want > 1024u * 1024u) {
+        want = 1024u * 1024u;
+    }
+    if (want < size) {
+        want = size;
+    }
+    if (want > arena->limit || arena->used > arena->limit - want) {
+        return false;
+    }
+    struct arena_chunk *chunk = malloc(sizeof(*chunk) + want);
+    if (chunk == NULL) {
+        return false;
+    }
+    chunk->older = arena->chunks;
+    chunk->size = want;
+    arena->chunks = chunk;
+    arena->next = chunk->data;
+    arena->end = chunk->data + want;
+    arena->used += want;
+    return true;
+}

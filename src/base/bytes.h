@@ -1,0 +1,49 @@
+/* Borrowed bytes: a pointer and a length, never assumed to end in zero. Whoever hands one out says
+ * until when it is valid. Text is UTF-8 in the same struct. */
+#ifndef HW_BASE_BYTES_H
+#define HW_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct bytes {
+    const uint8_t *ptr;
+    size_t len;
+};
+
+#define BYTES(literal) ((struct bytes){(const uint8_t *)("" literal), sizeof(literal) - 1})
+#define BYTES_NONE ((struct bytes){NULL, 0})
+/* For printf: "%.*s", BYTES_FMT(b). */
+#define BYTES_FMT(b) (int)(b).len, (const char *)(b).ptr
+
+static inline struct bytes bytes_of(const void *ptr, size_t len)
+{
+    return (struct bytes){(const uint8_t *)ptr, len};
+}
+
+static inline struct bytes bytes_cstr(const char *text)
+{
+    return bytes_of(text, strlen(text));
+}
+
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* Byte order, the shorter first where one is a prefix of the other: <0, 0, >0. */
+static inline int bytes_compare(struct bytes a, struct bytes b)
+{
+    size_t least = a.len < b.len ? a.len : b.len;
+    int order = least == 0 ? 0 : memcmp(a.ptr, b.ptr, least);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool bytes_start_with(struct bytes whole, struct bytes prefix)
+{
+    return whole.len >= prefix.len && (prefix.len == 0 || memcmp(whole.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+#endif

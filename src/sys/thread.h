@@ -1,0 +1,60 @@
+/* Threads and their roles. Each struct says which role owns it; its functions assert that. */
+#ifndef HW_SYS_THREAD_H
+#define HW_SYS_THREAD_H
+
+#include "base/err.h"
+#include "sys/mailbox.h"
+
+#include <pthread.h>
+
+enum role { ROLE_MAIN, ROLE_LOOP, ROLE_COMMITTER, ROLE_WORKER };
+
+struct thread {
+    pthread_t handle;
+    enum role role;
+    const char *name;
+    void (*run)(void *arg);
+    void *arg;
+};
+
+/* Starts it; thread must stay where it is until joined. name: at most 15 characters, static. Signals
+ * are blocked in it. */
+MUST_USE enum err thread_start(struct thread *thread, enum role role, const char *name,
+                               void (*run)(void *arg), void *arg);
+void thread_join(struct thread *thread);
+/* The role of the calling thread; ROLE_MAIN unless thread_start made it. */
+enum role thread_role(void);
+/* Processors this process may use. */
+unsigned thread_cpu_count(void);
+
+/* A flag to sleep on. signal before wait is remembered (once). */
+struct event {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool set;
+};
+
+void event_init(struct event *event);
+void event_fini(struct event *event);
+void event_signal(struct event *event);
+/* Waits until signalled, or until timeout_ms passed (-1: for ever), and clears the flag. */
+void event_wait(struct event *event, int64_t timeout_ms);
+
+/* A bounded pool of threads for what may block: cold reads, password hashes, long scans. */
+struct pool;
+
+struct work {
+    struct message message; /* posted to home when run has returned */
+    struct mailbox *home;
+    void (*run)(struct work *work);  /* on a pool thread */
+    void (*done)(struct work *work); /* on home's thread */
+};
+
+MUST_USE enum err pool_open(unsigned threads, size_t queue_max, const char *name, struct pool **pool);
+/* Waits for the work at hand, runs what is queued, joins the threads. */
+void pool_close(struct pool *pool);
+/* Any thread. ERR_RANGE: the queue is full and the work was not taken. */
+MUST_USE enum err pool_submit(struct pool *pool, struct work *work);
+size_t pool_queued(struct pool *pool);
+
+#endif

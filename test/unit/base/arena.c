@@ -1,0 +1,43 @@
+/* base/arena: one lifetime, a stated bound, no allocation when warm. */
+#include "base/arena.h"
+
+#include "check.h"
+
+static void the_limit_is_kept(void)
+{
+    struct arena arena;
+    arena_init(&arena, 64 * 1024);
+    CHECK(arena_alloc(&arena, 1000) != NULL);
+    CHECK(arena_alloc(&arena, 65 * 1024) == NULL);
+    CHECK(arena_alloc(&arena, SIZE_MAX) == NULL);
+    CHECK(arena_alloc(&arena, 30 * 1024) != NULL);
+    arena_fini(&arena);
+}
+
+static void a_warm_arena_gives_the_same_memory(void)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    void *first = arena_alloc(&arena, 100);
+    arena_reset(&arena);
+    CHECK(arena_alloc(&arena, 100) == first);
+    arena_fini(&arena);
+}
+
+static void printf_ends_in_zero(void)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct bytes text = arena_printf(&arena, "%d-%s", 7, "x");
+    CHECK_BYTES(text, BYTES("7-x"));
+    CHECK(text.ptr[text.len] == 0);
+    arena_fini(&arena);
+}
+
+int main(void)
+{
+    RUN(the_limit_is_kept);
+    RUN(a_warm_arena_gives_the_same_memory);
+    RUN(printf_ends_in_zero);
+    return CHECK_RESULT();
+}
