@@ -1,5 +1,5 @@
-/* Memory with one lifetime: allocate freely, release all at once. An arena belongs to one thread at a
- * time. Allocation failure returns NULL: inside a request that ends the request with a fault. */
+/* Memory with one lifetime: allocate freely, release all at once. An arena belongs to one thread at
+ * a time. Allocation failure returns NULL: inside a request that ends the request with a fault. */
 #ifndef HW_BASE_ARENA_H
 #define HW_BASE_ARENA_H
 

@@ -43,7 +43,8 @@ static inline int bytes_compare(struct bytes a, struct bytes b)
 
 static inline bool bytes_start_with(struct bytes whole, struct bytes prefix)
 {
-    return whole.len >= prefix.len && (prefix.len == 0 || memcmp(whole.ptr, prefix.ptr, prefix.len) == 0);
+    return whole.len >= prefix.len &&
+           (prefix.len == 0 || memcmp(whole.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 #endif

@@ -4,7 +4,8 @@
 
 #include "base/bytes.h"
 
-/* CRC-32C (Castagnoli), as iSCSI defines it; chain by passing the previous result as seed, 0 first. */
+/* CRC-32C (Castagnoli), as iSCSI defines it; chain by passing the previous result as seed, 0 first.
+ */
 uint32_t hash_crc32c(uint32_t seed, struct bytes data);
 /* CRC-32 of zlib and of x-amz-crc32. */
 uint32_t hash_crc32(struct bytes data);

@@ -1,5 +1,6 @@
-/* Reading JSON, by simdjson behind this file. A document is parsed whole; values are small views into it,
- * valid until the parser parses again or is freed. UTF-8 is validated. One parser per thread. */
+/* Reading JSON, by simdjson behind this file. A document is parsed whole; values are small views
+ * into it, valid until the parser parses again or is freed. UTF-8 is validated. One parser per
+ * thread. */
 #ifndef HW_BASE_JSON_H
 #define HW_BASE_JSON_H
 

@@ -1,5 +1,5 @@
-/* Log lines: NOTE(level, event, key and value pairs). One line of JSON per note, on standard error, with
- * time, level, event and the pairs; item contents, keys of items and secrets never go in.
+/* Log lines: NOTE(level, event, key and value pairs). One line of JSON per note, on standard error,
+ * with time, level, event and the pairs; item contents, keys of items and secrets never go in.
  *   NOTE(NOTE_WARN, "log.torn_end", NOTE_S("file", path), NOTE_U("offset", offset));
  * Any thread. */
 #ifndef HW_BASE_NOTE_H
@@ -18,7 +18,8 @@ struct note_pair {
 
 #define NOTE_S(key, cstr) ((struct note_pair){key, NOTE_KIND_TEXT, bytes_cstr(cstr), 0})
 #define NOTE_B(key, data) ((struct note_pair){key, NOTE_KIND_TEXT, data, 0})
-#define NOTE_U(key, value) ((struct note_pair){key, NOTE_KIND_NUMBER, BYTES_NONE, (uint64_t)(value)})
+#define NOTE_U(key, value)                                                                         \
+    ((struct note_pair){key, NOTE_KIND_NUMBER, BYTES_NONE, (uint64_t)(value)})
 #define NOTE_I(key, value)                                                                         \
     ((struct note_pair){key, NOTE_KIND_SIGNED, BYTES_NONE, (uint64_t)(int64_t)(value)})
 

@@ -1,10 +1,11 @@
-/* Expressions: condition, filter, update, projection and key condition. Text is compiled once to an immutable
- * program and cached by kind and text; names (#n) and values (:v) are bound at each request. Evaluation is
- * pure: a function of program, binding and item.
+/* Expressions: condition, filter, update, projection and key condition. Text is compiled once to an
+ * immutable program and cached by kind and text; names (#n) and values (:v) are bound at each
+ * request. Evaluation is pure: a function of program, binding and item.
  *
- * A cache and its programs belong to one thread (each loop and each worker has its own); a program is valid until the next expr_compile
- * on that cache by the same thread has returned EXPR_CACHE_MAX times since, so a request keeps no program past
- * its own evaluation: the raw text stays in the request and is looked up again when evaluation is repeated. */
+ * A cache and its programs belong to one thread (each loop and each worker has its own); a program
+ * is valid until the next expr_compile on that cache by the same thread has returned EXPR_CACHE_MAX
+ * times since, so a request keeps no program past its own evaluation: the raw text stays in the
+ * request and is looked up again when evaluation is repeated. */
 #ifndef HW_EXPR_EXPR_H
 #define HW_EXPR_EXPR_H
 
@@ -19,8 +20,9 @@
 
 enum expr_kind { EXPR_CONDITION, EXPR_FILTER, EXPR_UPDATE, EXPR_PROJECTION, EXPR_KEY_CONDITION };
 
-/* DynamoDB's words, complete, e.g. "Invalid ConditionExpression: Syntax error; token: \"x\", near: ...".
- * enveloped: AWS-DETAILS 2 puts "1 validation error detected: " before it on W, nothing elsewhere. */
+/* DynamoDB's words, complete, e.g. "Invalid ConditionExpression: Syntax error; token: \"x\", near:
+ * ...". enveloped: AWS-DETAILS 2 puts "1 validation error detected: " before it on W, nothing
+ * elsewhere. */
 struct expr_fault {
     bool enveloped;
     char text[1024];
@@ -36,24 +38,24 @@ void expr_cache_free(struct expr_cache *cache);
 MUST_USE enum err expr_compile(struct expr_cache *cache, enum expr_kind kind, struct bytes text,
                                const struct expr **out, struct expr_fault *fault);
 
-/* ExpressionAttributeNames and ExpressionAttributeValues of a request: maps in the item encoding (names hold
- * S values), keyed with their # and : included; empty when absent. The used marks serve the "unused" check over all
- * expressions of one request. */
+/* ExpressionAttributeNames and ExpressionAttributeValues of a request: maps in the item encoding
+ * (names hold S values), keyed with their # and : included; empty when absent. The used marks serve
+ * the "unused" check over all expressions of one request. */
 struct expr_binding {
     struct bytes names;
     struct bytes values;
-    bool has_names;  /* given, even if empty */
+    bool has_names; /* given, even if empty */
     bool has_values;
-    uint64_t *names_used;  /* bit per member, in order; made by expr_binding_init */
+    uint64_t *names_used; /* bit per member, in order; made by expr_binding_init */
     uint64_t *values_used;
 };
 
 MUST_USE enum err expr_binding_init(struct expr_binding *binding, struct arena *arena,
                                     struct bytes names, bool has_names, struct bytes values,
                                     bool has_values);
-/* Everything that can be said without an item: undefined names and values, operand types of literals, overlapping
- * paths, key attributes in an update, ... Marks what is used. Call once per expression, in DynamoDB's order.
- * schema may be NULL (checks that need it are left out). */
+/* Everything that can be said without an item: undefined names and values, operand types of
+ * literals, overlapping paths, key attributes in an update, ... Marks what is used. Call once per
+ * expression, in DynamoDB's order. schema may be NULL (checks that need it are left out). */
 MUST_USE enum err expr_check(const struct expr *expr, struct expr_binding *binding,
                              const struct key_schema *schema, struct arena *arena,
                              struct expr_fault *fault);
@@ -65,14 +67,16 @@ MUST_USE enum err expr_test(const struct expr *expr, const struct expr_binding *
                             struct bytes item, struct arena *arena, bool *result,
                             struct expr_fault *fault);
 
-/* What an update did; fragments hold only what the update touched, as UPDATED_OLD and UPDATED_NEW want it. */
+/* What an update did; fragments hold only what the update touched, as UPDATED_OLD and UPDATED_NEW
+ * want it. */
 struct expr_update_result {
     struct bytes item;        /* the whole new item, in the arena */
     struct bytes updated_old; /* items of touched paths, before and after; empty if none */
     struct bytes updated_new;
 };
 
-/* old: the item before; for an absent one the item of just its key attributes, and existed = false. */
+/* old: the item before; for an absent one the item of just its key attributes, and existed = false.
+ */
 MUST_USE enum err expr_update(const struct expr *expr, const struct expr_binding *binding,
                               struct bytes old, bool existed, struct arena *arena,
                               struct expr_update_result *result, struct expr_fault *fault);
@@ -87,10 +91,10 @@ MUST_USE enum err expr_project(const struct expr *expr, const struct expr_bindin
 struct key_range {
     struct bytes partition; /* raw bytes as in key.h */
     uint64_t hash;
-    bool has_low, has_high;           /* of the sort key's raw bytes */
+    bool has_low, has_high; /* of the sort key's raw bytes */
     bool low_inclusive, high_inclusive;
     struct bytes low, high;
-    struct bytes prefix;              /* begins_with; empty if none */
+    struct bytes prefix; /* begins_with; empty if none */
 };
 
 MUST_USE enum err expr_key_range(const struct expr *expr, const struct expr_binding *binding,

@@ -1,6 +1,6 @@
-/* Items: one binary encoding serves the log, the view, expressions and the wire. An item is bytes; a value
- * is a view into them. The form is canonical: two items are equal exactly when their bytes are, so "did this
- * write change anything" is one memcmp.
+/* Items: one binary encoding serves the log, the view, expressions and the wire. An item is bytes;
+ * a value is a view into them. The form is canonical: two items are equal exactly when their bytes
+ * are, so "did this write change anything" is one memcmp.
  *
  *   item    = member*                       the body of a map, sorted by name bytes, names unique
  *   member  = varint name_len, name, value
@@ -19,8 +19,9 @@
  *   10 NS         (varint len, number)* sorted by number, unique
  *   11 BS         (varint len, bytes)*  sorted by bytes, unique
  *
- * Tags and forms are stored: they never change. Limits are DynamoDB's (limits below). All of this is pure: any
- * thread. Bytes that come from disk are checked once, by item_check; the readers after that assert. */
+ * Tags and forms are stored: they never change. Limits are DynamoDB's (limits below). All of this
+ * is pure: any thread. Bytes that come from disk are checked once, by item_check; the readers after
+ * that assert. */
 #ifndef HW_ITEM_ITEM_H
 #define HW_ITEM_ITEM_H
 
@@ -62,7 +63,8 @@ struct value {
 MUST_USE enum err item_check(struct bytes item);
 /* The attribute of that name; false if there is none. */
 bool item_get(struct bytes item, struct bytes name, struct value *out);
-/* Members of an item or of an M's body, in order; false at the end. The cursor is cursor_of(item). */
+/* Members of an item or of an M's body, in order; false at the end. The cursor is cursor_of(item).
+ */
 bool item_next(struct cursor *cursor, struct bytes *name, struct value *value);
 /* Elements of an L's body. */
 bool list_next(struct cursor *cursor, struct value *value);
@@ -81,8 +83,8 @@ bool value_i64(struct value value, int64_t *out);
 
 /* ---- building ---- */
 
-/* Collects members in any order, in an arena, and sorts them at the end. After a failure (memory) it keeps
- * failing, and item_build_end says so. */
+/* Collects members in any order, in an arena, and sorts them at the end. After a failure (memory)
+ * it keeps failing, and item_build_end says so. */
 struct item_build {
     struct arena *arena;
     struct item_build_member *members; /* by name and encoded value */
@@ -104,15 +106,16 @@ void item_build_l(struct item_build *build, struct bytes name, struct bytes elem
 void item_build_value(struct item_build *build, struct bytes name, struct value value);
 /* The item, in the arena. ERR_NOMEM. */
 MUST_USE enum err item_build_end(struct item_build *build, struct bytes *item);
-/* One value on its own, in the arena (ptr NULL when memory is out): for list elements and comparisons. */
+/* One value on its own, in the arena (ptr NULL when memory is out): for list elements and
+ * comparisons. */
 struct value value_of_s(struct arena *arena, struct bytes text);
 struct value value_of_i64(struct arena *arena, int64_t number);
 struct value value_of_m(struct arena *arena, struct bytes item);
 
 /* ---- the JSON form ---- */
 
-/* Why a value was refused, in DynamoDB's words without any envelope; the caller adds what its operation
- * puts around it (AWS-DETAILS sections 1, 2 and 4). */
+/* Why a value was refused, in DynamoDB's words without any envelope; the caller adds what its
+ * operation puts around it (AWS-DETAILS sections 1, 2 and 4). */
 enum item_refusal {
     ITEM_REFUSED_VALIDATION,    /* ValidationException, enveloped where the operation envelops */
     ITEM_REFUSED_BARE,          /* ValidationException, never enveloped */
@@ -144,7 +147,8 @@ static inline bool value_equal(struct value a, struct value b)
     return bytes_equal(a.whole, b.whole);
 }
 
-/* Order of two values of one of S, N, B, by DynamoDB's rules; both tags must be equal and ordered types. */
+/* Order of two values of one of S, N, B, by DynamoDB's rules; both tags must be equal and ordered
+ * types. */
 int value_compare(struct value a, struct value b);
 
 #endif

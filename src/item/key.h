@@ -2,9 +2,9 @@
  *
  *   key bytes = u16 partition_len (big-endian), partition, sort
  *
- * partition and sort are the raw bytes of an S or B, the encoded form of an N. sort runs to the end (absent
- * when the schema has none), so byte order within a partition is DynamoDB's sort order. A key's partition
- * hash is hash_key of the partition bytes; it is stored and never changes. */
+ * partition and sort are the raw bytes of an S or B, the encoded form of an N. sort runs to the end
+ * (absent when the schema has none), so byte order within a partition is DynamoDB's sort order. A
+ * key's partition hash is hash_key of the partition bytes; it is stored and never changes. */
 #ifndef HW_ITEM_KEY_H
 #define HW_ITEM_KEY_H
 
@@ -32,10 +32,10 @@ struct key {
 
 enum key_refusal {
     KEY_OK,
-    KEY_MISSING,       /* an attribute of the schema is not there */
-    KEY_TYPE,          /* it has another type */
-    KEY_EXTRA,         /* key_from_exact: there are more attributes than the schema's */
-    KEY_EMPTY,         /* empty string or binary */
+    KEY_MISSING, /* an attribute of the schema is not there */
+    KEY_TYPE,    /* it has another type */
+    KEY_EXTRA,   /* key_from_exact: there are more attributes than the schema's */
+    KEY_EMPTY,   /* empty string or binary */
     KEY_PARTITION_SIZE,
     KEY_SORT_SIZE,
     KEY_NOMEM
@@ -48,12 +48,13 @@ struct key_fault {
 };
 
 /* The key of a whole item. */
-enum key_refusal key_from_item(const struct key_schema *schema, struct bytes item, struct arena *arena,
-                               struct key *out, struct key_fault *fault);
+enum key_refusal key_from_item(const struct key_schema *schema, struct bytes item,
+                               struct arena *arena, struct key *out, struct key_fault *fault);
 /* The key of a request's Key map, which must hold exactly the schema's attributes. */
-enum key_refusal key_from_exact(const struct key_schema *schema, struct bytes item, struct arena *arena,
-                                struct key *out, struct key_fault *fault);
-/* The key as an item of its one or two attributes, in the arena (ptr NULL: memory). key must be well formed. */
+enum key_refusal key_from_exact(const struct key_schema *schema, struct bytes item,
+                                struct arena *arena, struct key *out, struct key_fault *fault);
+/* The key as an item of its one or two attributes, in the arena (ptr NULL: memory). key must be
+ * well formed. */
 struct bytes key_to_item(const struct key_schema *schema, struct bytes key, struct arena *arena);
 /* Parts of a stored key. ERR_DAMAGED. */
 MUST_USE enum err key_split(struct bytes key, struct bytes *partition, struct bytes *sort);

@@ -1,11 +1,12 @@
-/* Numbers of up to 38 significant digits over 1E-130 to 9.99...E+125, both signs, and zero. The encoded form
- * is canonical and memcmp-ordered, for values and keys alike:
+/* Numbers of up to 38 significant digits over 1E-130 to 9.99...E+125, both signs, and zero. The
+ * encoded form is canonical and memcmp-ordered, for values and keys alike:
  *
  *   zero       80
  *   positive   C0..FF range: one exponent byte pair and digits in base 100, see number.c
  *   negative   the complement of the positive form, ended by FF
  *
- * Equal numbers have equal bytes; byte order is numeric order, also where one form is a prefix of another. */
+ * Equal numbers have equal bytes; byte order is numeric order, also where one form is a prefix of
+ * another. */
 #ifndef HW_ITEM_NUMBER_H
 #define HW_ITEM_NUMBER_H
 
@@ -16,15 +17,23 @@
 #define NUMBER_ENCODED_MAX 24u /* bytes of the longest form */
 #define NUMBER_TEXT_MAX 48u    /* bytes of the longest number_add_text */
 
-enum number_refusal { NUMBER_OK, NUMBER_NOT_A_NUMBER, NUMBER_TOO_PRECISE, NUMBER_OVERFLOW, NUMBER_UNDERFLOW };
+enum number_refusal {
+    NUMBER_OK,
+    NUMBER_NOT_A_NUMBER,
+    NUMBER_TOO_PRECISE,
+    NUMBER_OVERFLOW,
+    NUMBER_UNDERFLOW
+};
 
-/* Decimal text by DynamoDB's grammar (AWS-DETAILS 4). out: NUMBER_ENCODED_MAX bytes; *len is set. */
+/* Decimal text by DynamoDB's grammar (AWS-DETAILS 4). out: NUMBER_ENCODED_MAX bytes; *len is set.
+ */
 enum number_refusal number_parse(struct bytes text, uint8_t *out, size_t *len);
 /* DynamoDB's sentence for a refusal, with the text where it belongs. */
 void number_refusal_text(enum number_refusal refusal, struct bytes text, char *out, size_t room);
 /* Plain digits where short, exponent form where not (boto3 cannot read 126 digits written out). */
 void number_add_text(struct buf *buf, struct bytes encoded);
-/* a + b and a - b, exact or refused (more than 38 digits, out of range), as UpdateItem needs them. */
+/* a + b and a - b, exact or refused (more than 38 digits, out of range), as UpdateItem needs them.
+ */
 enum number_refusal number_add(struct bytes a, struct bytes b, uint8_t *out, size_t *len);
 enum number_refusal number_subtract(struct bytes a, struct bytes b, uint8_t *out, size_t *len);
 void number_from_i64(int64_t value, uint8_t *out, size_t *len);
@@ -32,7 +41,8 @@ void number_from_i64(int64_t value, uint8_t *out, size_t *len);
 bool number_to_i64(struct bytes encoded, int64_t *out);
 /* Canonical and in range? For bytes from disk. */
 bool number_check(struct bytes encoded);
-/* DynamoDB's size: 1 + ceil(integer digits / 2) + ceil(fraction digits / 2), + 1 if negative; 0 is 1. */
+/* DynamoDB's size: 1 + ceil(integer digits / 2) + ceil(fraction digits / 2), + 1 if negative; 0
+ * is 1. */
 size_t number_size(struct bytes encoded);
 
 #endif

@@ -1,15 +1,16 @@
-/* The log: the truth. Groups of commits become frames in segment files; one frame, one sync. The format is
- * in log_priv.h and fixed for ever. log knows records as bytes with a stream id and a key hash; what is in
- * them is table's.
+/* The log: the truth. Groups of commits become frames in segment files; one frame, one sync. The
+ * format is in log_priv.h and fixed for ever. log knows records as bytes with a stream id and a key
+ * hash; what is in them is table's.
  *
- * Terms: a commit is one request's effect and has a number (1, 2, 3, ... without gaps); a record is one change
- * in it, known by (commit, index). durable >= visible >= flushed:
- *   durable  the newest commit whose frame is synced
- *   visible  the newest commit that may be shown: log_publish says so, after the view took it
- *   flushed  the newest commit that is in the view's files: log_set_flushed says so
+ * Terms: a commit is one request's effect and has a number (1, 2, 3, ... without gaps); a record is
+ * one change in it, known by (commit, index). durable >= visible >= flushed: durable  the newest
+ * commit whose frame is synced visible  the newest commit that may be shown: log_publish says so,
+ * after the view took it flushed  the newest commit that is in the view's files: log_set_flushed
+ * says so
  *
- * Threads: one committer (log_group_*, log_append, log_publish); everything marked "any thread" takes the
- * log's own short locks. A failed write or sync is never retried: the caller must end the process. */
+ * Threads: one committer (log_group_*, log_append, log_publish); everything marked "any thread"
+ * takes the log's own short locks. A failed write or sync is never retried: the caller must end the
+ * process. */
 #ifndef HW_LOG_LOG_H
 #define HW_LOG_LOG_H
 
@@ -23,7 +24,8 @@
 
 struct log;
 
-/* A place in the log: just after record `index` of `commit`. {c, LOG_INDEX_END}: after all of commit c. */
+/* A place in the log: just after record `index` of `commit`. {c, LOG_INDEX_END}: after all of
+ * commit c. */
 struct log_place {
     uint64_t commit;
     uint32_t index;
@@ -47,15 +49,16 @@ struct log_directory_entry {
     struct log_place last;
 };
 
-/* Which segments hold records of a stream: kept by the view (a row per stream and segment), so that a quiet
- * stream among busy ones is found by one seek. Any thread. When absent (NULL), or when find knows none, the
- * segments' own indexes are asked. */
+/* Which segments hold records of a stream: kept by the view (a row per stream and segment), so that
+ * a quiet stream among busy ones is found by one seek. Any thread. When absent (NULL), or when find
+ * knows none, the segments' own indexes are asked. */
 struct log_directory {
     void *arg;
     /* A segment is complete. One entry per stream in it. Called on the log's worker. */
     void (*sealed)(void *arg, uint64_t segment, const struct log_directory_entry *entries,
                    size_t count);
-    /* The first segment >= from that holds records of stream. ERR_NOT_FOUND: none that is sealed. */
+    /* The first segment >= from that holds records of stream. ERR_NOT_FOUND: none that is sealed.
+     */
     enum err (*find)(void *arg, uint64_t stream, uint64_t from, uint64_t *segment);
 };
 
@@ -82,8 +85,8 @@ struct log_report {
     char reason[512]; /* of damage: what is wrong and what to do */
 };
 
-/* Opens or makes the log and recovers its end (DESIGN 2.3). ERR_DAMAGED with the report filled: refuse to
- * start. ERR_IO, ERR_FULL, ERR_NOMEM. */
+/* Opens or makes the log and recovers its end (DESIGN 2.3). ERR_DAMAGED with the report filled:
+ * refuse to start. ERR_IO, ERR_FULL, ERR_NOMEM. */
 MUST_USE enum err log_open(const struct log_options *options, struct log **log,
                            struct log_report *report);
 /* clean: everything is durable and flushed, a clean-stop mark is written. */
@@ -92,33 +95,36 @@ MUST_USE enum err log_close(struct log *log, bool clean);
 /* A random number that names this log for ever; frames are seeded with it. */
 uint64_t log_id(const struct log *log);
 
-/* Calls fn for every record after commit `after`, in order; stops at the first error and returns it. For
- * replay: before the first append. record->body is valid during the call. */
+/* Calls fn for every record after commit `after`, in order; stops at the first error and returns
+ * it. For replay: before the first append. record->body is valid during the call. */
 typedef enum err log_visit(void *arg, const struct log_record *record);
 MUST_USE enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg);
-/* The same over a directory that nobody has open, checking every byte (frames, indexes, unused space) and
- * changing none: for `headwater log verify` and `dump`. fn may be NULL. */
+/* The same over a directory that nobody has open, checking every byte (frames, indexes, unused
+ * space) and changing none: for `headwater log verify` and `dump`. fn may be NULL. */
 MUST_USE enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *report);
 
 /* ---- appending: committer only ---- */
 
-/* Starts the next group. Its commits get the numbers after the last; its time is max(previous, now_ms). */
+/* Starts the next group. Its commits get the numbers after the last; its time is max(previous,
+ * now_ms). */
 void log_group_begin(struct log *log, uint64_t now_ms);
 /* Time of this group, as its records will show it. */
 uint64_t log_group_time_ms(const struct log *log);
 /* A new commit in the group; returns its number. */
 uint64_t log_commit_begin(struct log *log);
-/* A record of the newest commit. body is copied. The sum over a commit may not pass LOG_COMMIT_BYTES_MAX
- * (the caller checks before). */
+/* A record of the newest commit. body is copied. The sum over a commit may not pass
+ * LOG_COMMIT_BYTES_MAX (the caller checks before). */
 void log_record_add(struct log *log, uint8_t kind, uint64_t stream, uint64_t key_hash,
                     struct bytes body);
 /* Bytes of the group so far. */
 size_t log_group_bytes(const struct log *log);
-/* Writes the group as one frame and syncs it; a group without commits does nothing. ERR_FULL: no segment could
- * be prepared, nothing was written, the group is dropped whole and its numbers are free again; the caller may
- * go on. Any other error: nothing may be acknowledged and the process must end. */
+/* Writes the group as one frame and syncs it; a group without commits does nothing. ERR_FULL: no
+ * segment could be prepared, nothing was written, the group is dropped whole and its numbers are
+ * free again; the caller may go on. Any other error: nothing may be acknowledged and the process
+ * must end. */
 MUST_USE enum err log_append(struct log *log);
-/* Everything up to `commit` may be shown: the tail has it, followers with records in it are woken. */
+/* Everything up to `commit` may be shown: the tail has it, followers with records in it are woken.
+ */
 void log_publish(struct log *log, uint64_t commit);
 
 /* ---- state: any thread ---- */
@@ -129,7 +135,8 @@ uint64_t log_visible(const struct log *log);
 void log_set_flushed(struct log *log, uint64_t commit);
 /* Log bytes above flushed, which a kill would replay. */
 uint64_t log_unflushed_bytes(const struct log *log);
-/* Segments wholly at or below `commit`, and flushed, may be deleted: all streams' trim points are past it. */
+/* Segments wholly at or below `commit`, and flushed, may be deleted: all streams' trim points are
+ * past it. */
 void log_set_trim(struct log *log, uint64_t commit);
 /* The newest commit whose frame is older than time_ms, for retention; 0 if none. */
 uint64_t log_commit_before(struct log *log, uint64_t time_ms);
@@ -160,37 +167,37 @@ enum log_read_mode { LOG_READ_TAIL_ONLY, LOG_READ_BLOCKING };
 
 struct log_read {
     uint64_t stream;
-    struct log_place after;     /* records strictly after this place */
-    uint64_t until;             /* and not past this commit; UINT64_MAX: as far as visible */
-    uint64_t hash_low;          /* inclusive range of key hashes, for shards: 0 .. UINT64_MAX is all */
+    struct log_place after; /* records strictly after this place */
+    uint64_t until;         /* and not past this commit; UINT64_MAX: as far as visible */
+    uint64_t hash_low;      /* inclusive range of key hashes, for shards: 0 .. UINT64_MAX is all */
     uint64_t hash_high;
     size_t records_max;
-    size_t bytes_max;           /* of bodies; at least one record is given */
+    size_t bytes_max; /* of bodies; at least one record is given */
     enum log_read_mode mode;
-    struct arena *arena;        /* takes records and bodies */
+    struct arena *arena; /* takes records and bodies */
     /* out */
     struct log_record *records;
     size_t count;
     struct log_place reached; /* everything up to here was looked at: continue from it */
     bool at_end;              /* reached is the newest visible place (or the end of until) */
 };
-/* ERR_INCOMPLETE: TAIL_ONLY, and the place is older than the tail. ERR_TRIMMED: older than log_first.
- * ERR_DAMAGED, ERR_IO: noted where seen. */
+/* ERR_INCOMPLETE: TAIL_ONLY, and the place is older than the tail. ERR_TRIMMED: older than
+ * log_first. ERR_DAMAGED, ERR_IO: noted where seen. */
 MUST_USE enum err log_read(struct log *log, struct log_read *read);
 
-/* A follower is woken (its message is posted to home) once when its stream has visible records past a place;
- * it must be armed again for the next wake. */
+/* A follower is woken (its message is posted to home) once when its stream has visible records past
+ * a place; it must be armed again for the next wake. */
 struct log_follower {
     struct message message; /* run is the follower's */
     struct mailbox *home;
-    uint64_t stream; /* 0: any publish wakes it */
+    uint64_t stream;           /* 0: any publish wakes it */
     struct log_follower *next; /* log's own */
     bool armed;                /* log's own */
 };
 /* Wakes at once when there is something already. Any thread; armed at most once at a time. */
 void log_follow(struct log *log, struct log_follower *follower, struct log_place after);
-/* After it returns the message will not be posted any more. True: it was not armed, so a message may be in
- * the mailbox still. */
+/* After it returns the message will not be posted any more. True: it was not armed, so a message
+ * may be in the mailbox still. */
 bool log_unfollow(struct log *log, struct log_follower *follower);
 
 #endif

@@ -1,12 +1,14 @@
-/* HTTP/1.1 and WebSocket server on libuv. A loop is a thread with its connections, arenas and waiting requests; it never blocks.
- * The layer above (server) gives a service: what to do with a request. net never sees an item.
+/* HTTP/1.1 and WebSocket server on libuv. A loop is a thread with its connections, arenas and
+ * waiting requests; it never blocks. The layer above (server) gives a service: what to do with a
+ * request. net never sees an item.
  *
- * One request at a time per connection: the next one in the pipe is parsed when this one has been answered. A request
- * lives until it is answered, also when its peer has gone (answering is then a no-op): exactly one of http_respond,
- * http_upgrade or http_abort ends each request, on its loop's thread, at once or later.
+ * One request at a time per connection: the next one in the pipe is parsed when this one has been
+ * answered. A request lives until it is answered, also when its peer has gone (answering is then a
+ * no-op): exactly one of http_respond, http_upgrade or http_abort ends each request, on its loop's
+ * thread, at once or later.
  *
- * Order of a loop's turn: sockets (requests are given to the service), messages of the mailbox, timers, then
- * service->turn_end once, then one flush of replies per connection. */
+ * Order of a loop's turn: sockets (requests are given to the service), messages of the mailbox,
+ * timers, then service->turn_end once, then one flush of replies per connection. */
 #ifndef HW_NET_HTTP_H
 #define HW_NET_HTTP_H
 
@@ -21,8 +23,16 @@
 struct loop;
 struct connection;
 
-enum http_method { HTTP_METHOD_GET, HTTP_METHOD_POST, HTTP_METHOD_PUT, HTTP_METHOD_DELETE, HTTP_METHOD_HEAD,
-                   HTTP_METHOD_OPTIONS, HTTP_METHOD_PATCH, HTTP_METHOD_OTHER };
+enum http_method {
+    HTTP_METHOD_GET,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_PUT,
+    HTTP_METHOD_DELETE,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_OPTIONS,
+    HTTP_METHOD_PATCH,
+    HTTP_METHOD_OTHER
+};
 
 struct http_header {
     struct bytes name;  /* as sent */
@@ -46,15 +56,16 @@ struct http_request {
     bool keep_alive;
 };
 
-/* Limits of connections, each with a defined answer: 431 headers, 413 body, 408 slow head or body, close when idle,
- * 503 and close past the connection count. */
+/* Limits of connections, each with a defined answer: 431 headers, 413 body, 408 slow head or body,
+ * close when idle, 503 and close past the connection count. */
 struct http_limits {
-    size_t body_max;         /* 16 MiB and a little */
+    size_t body_max; /* 16 MiB and a little */
     uint32_t connections_max;
     uint32_t head_timeout_ms; /* 10 s */
     uint32_t body_timeout_ms; /* at least 1 KiB/s, checked each second */
     uint32_t idle_timeout_ms; /* 60 s between requests */
-    size_t unauthenticated_bytes_max; /* bodies being read, over all connections: 64 MiB, then 503 */
+    size_t
+        unauthenticated_bytes_max; /* bodies being read, over all connections: 64 MiB, then 503 */
 };
 
 struct ws; /* one WebSocket */
@@ -65,8 +76,8 @@ struct http_service {
     void (*request)(void *arg, struct http_request *request);
     /* Once per turn, after everything was read and every message run. */
     void (*turn_end)(void *arg, struct loop *loop);
-    /* WebSocket events of sockets made by http_upgrade. text is one whole text message (at most ws_message_max).
-     * closed is the last one; after it the ws is gone. */
+    /* WebSocket events of sockets made by http_upgrade. text is one whole text message (at most
+     * ws_message_max). closed is the last one; after it the ws is gone. */
     void (*ws_text)(void *arg, struct ws *ws, void *user, struct bytes text);
     void (*ws_closed)(void *arg, struct ws *ws, void *user);
 };
@@ -74,15 +85,18 @@ struct http_service {
 /* ---- loops ---- */
 
 /* A loop not yet running; service and limits are copied. */
-MUST_USE enum err loop_open(const struct http_service *service, const struct http_limits *limits, struct loop **loop);
-/* Listening sockets are shared: the first loop binds, the others dup. port 0 picks one. text of the cause
- * (address in use, ...) goes to why. */
-MUST_USE enum err loop_listen(struct loop *loop, const char *host, uint16_t port, uint16_t *bound, char *why, size_t room);
+MUST_USE enum err loop_open(const struct http_service *service, const struct http_limits *limits,
+                            struct loop **loop);
+/* Listening sockets are shared: the first loop binds, the others dup. port 0 picks one. text of the
+ * cause (address in use, ...) goes to why. */
+MUST_USE enum err loop_listen(struct loop *loop, const char *host, uint16_t port, uint16_t *bound,
+                              char *why, size_t room);
 MUST_USE enum err loop_listen_shared(struct loop *loop, const struct loop *first);
 /* Runs until loop_stop has drained it; call on the thread that shall own it. */
 void loop_run(struct loop *loop);
-/* Any thread, async-signal-safe enough to be called from a signal watcher thread: stop accepting, close idle connections, send what
- * is being answered, close WebSockets with 4001; end within grace_ms. */
+/* Any thread, async-signal-safe enough to be called from a signal watcher thread: stop accepting,
+ * close idle connections, send what is being answered, close WebSockets with 4001; end within
+ * grace_ms. */
 void loop_stop(struct loop *loop, uint32_t grace_ms);
 void loop_close(struct loop *loop);
 /* For messages to this loop; owner: the loop. */
@@ -107,11 +121,14 @@ void loop_figures(const struct loop *loop, struct loop_figures *out);
 
 /* ---- requests ---- */
 
-/* The value of a header by case-insensitive name; ptr NULL if absent. *count (may be NULL): how often it came. */
-struct bytes http_header_get(const struct http_request *request, struct bytes name, unsigned *count);
-/* Ends the request. headers: complete lines "Name: value\r\n" without Content-Length, Date and Connection, which
- * are added here; head and body are copied before it returns. */
-void http_respond(struct http_request *request, unsigned status, struct bytes headers, struct bytes body);
+/* The value of a header by case-insensitive name; ptr NULL if absent. *count (may be NULL): how
+ * often it came. */
+struct bytes http_header_get(const struct http_request *request, struct bytes name,
+                             unsigned *count);
+/* Ends the request. headers: complete lines "Name: value\r\n" without Content-Length, Date and
+ * Connection, which are added here; head and body are copied before it returns. */
+void http_respond(struct http_request *request, unsigned status, struct bytes headers,
+                  struct bytes body);
 /* Ends the request and the connection without an answer. */
 void http_abort(struct http_request *request);
 /* Is the peer still there? For long waits. */
@@ -121,13 +138,16 @@ bool http_is_open(const struct http_request *request);
 
 struct ws_limits {
     size_t message_max; /* bytes of one message, 64 KiB */
-    size_t queue_max;   /* bytes waiting to be sent, 256 KiB: past it the socket is closed with 4008 */
-    uint32_t ping_ms;   /* 25 s; no pong for two of them closes with 4012 */
+    size_t
+        queue_max; /* bytes waiting to be sent, 256 KiB: past it the socket is closed with 4008 */
+    uint32_t ping_ms; /* 25 s; no pong for two of them closes with 4012 */
 };
-/* Ends the request with 101 (RFC 6455 checked, subprotocol echoed if it was offered; a bad handshake is answered 400 or
- * 426 and NULL returned). user goes to the events. */
-struct ws *http_upgrade(struct http_request *request, struct bytes subprotocol, const struct ws_limits *limits, void *user);
-/* Loop thread only. Queued, sent in the flush at the end of the turn. ERR_CLOSED, ERR_RANGE (slow reader, being closed). */
+/* Ends the request with 101 (RFC 6455 checked, subprotocol echoed if it was offered; a bad
+ * handshake is answered 400 or 426 and NULL returned). user goes to the events. */
+struct ws *http_upgrade(struct http_request *request, struct bytes subprotocol,
+                        const struct ws_limits *limits, void *user);
+/* Loop thread only. Queued, sent in the flush at the end of the turn. ERR_CLOSED, ERR_RANGE (slow
+ * reader, being closed). */
 MUST_USE enum err ws_send(struct ws *ws, struct bytes text);
 void ws_close(struct ws *ws, uint16_t code, struct bytes reason);
 size_t ws_queued(const struct ws *ws);

@@ -1,5 +1,6 @@
-/* AWS Signature Version 4, in the Authorization header: checking requests, and signing our own. Pure but for the per-thread
- * context, which caches signing keys (per key id, day, region, service) and the OpenSSL objects. */
+/* AWS Signature Version 4, in the Authorization header: checking requests, and signing our own.
+ * Pure but for the per-thread context, which caches signing keys (per key id, day, region, service)
+ * and the OpenSSL objects. */
 #ifndef HW_NET_SIGV4_H
 #define HW_NET_SIGV4_H
 
@@ -21,7 +22,8 @@ struct sigv4_result {
     struct bytes region; /* as named in the scope */
 };
 
-/* Gives the secret of an access key id, or false. The secret is borrowed until the check returns. */
+/* Gives the secret of an access key id, or false. The secret is borrowed until the check returns.
+ */
 typedef bool sigv4_lookup(void *arg, struct bytes key_id, struct bytes *secret);
 
 struct sigv4_context;
@@ -37,17 +39,19 @@ struct sigv4_policy {
     uint64_t now_ms;
 };
 
-/* Checks the request over its body as sent. Order and texts of refusals as AWS gives them; comparison in constant time;
- * an unknown key costs the same HMACs as a known one. */
-void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *policy, const struct http_request *request,
-                 struct sigv4_result *result);
+/* Checks the request over its body as sent. Order and texts of refusals as AWS gives them;
+ * comparison in constant time; an unknown key costs the same HMACs as a known one. */
+void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *policy,
+                 const struct http_request *request, struct sigv4_result *result);
 
 struct sigv4_sign_input {
     struct bytes method, host, path, query, target, content_type, body; /* target: X-Amz-Target */
     struct bytes key_id, secret, region, service;
     uint64_t now_ms;
 };
-/* Appends "X-Amz-Date: ...\r\nAuthorization: ...\r\n"; signs host, content-type, x-amz-date and x-amz-target. */
-MUST_USE enum err sigv4_sign(struct sigv4_context *context, const struct sigv4_sign_input *input, struct buf *headers);
+/* Appends "X-Amz-Date: ...\r\nAuthorization: ...\r\n"; signs host, content-type, x-amz-date and
+ * x-amz-target. */
+MUST_USE enum err sigv4_sign(struct sigv4_context *context, const struct sigv4_sign_input *input,
+                             struct buf *headers);
 
 #endif

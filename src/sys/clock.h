@@ -1,4 +1,5 @@
-/* Time. Wall time is for people and for records; it may jump. Monotonic time is for waiting and measuring. */
+/* Time. Wall time is for people and for records; it may jump. Monotonic time is for waiting and
+ * measuring. */
 #ifndef HW_SYS_CLOCK_H
 #define HW_SYS_CLOCK_H
 
@@ -12,8 +13,8 @@ uint64_t clock_wall_ms(void);
 uint64_t clock_mono_ns(void);
 
 #ifdef HW_TEST_HOOKS
-/* Black-box tests move time: the wall clock is the real one plus the signed milliseconds written in this
- * file, read again when the file changed (looked at every 10 ms at most). */
+/* Black-box tests move time: the wall clock is the real one plus the signed milliseconds written in
+ * this file, read again when the file changed (looked at every 10 ms at most). */
 void clock_use_file(const char *path);
 #endif
 

@@ -1,5 +1,5 @@
-/* A stack of messages, reversed when taken. The release exchange of the poster pairs with the acquire
- * exchange of the owner: what a message points at is visible before the message is. */
+/* A stack of messages, reversed when taken. The release exchange of the poster pairs with the
+ * acquire exchange of the owner: what a message points at is visible before the message is. */
 #include "sys/mailbox.h"
 
 #include <stdatomic.h>

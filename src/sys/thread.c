@@ -1,4 +1,5 @@
-/* pthreads, an event on a condition variable with the monotonic clock, and a pool with one queue. */
+/* pthreads, an event on a condition variable with the monotonic clock, and a pool with one queue.
+ */
 #include "sys/thread.h"
 
 #include "base/assert.h"

@@ -17,8 +17,8 @@ struct thread {
     void *arg;
 };
 
-/* Starts it; thread must stay where it is until joined. name: at most 15 characters, static. Signals
- * are blocked in it. */
+/* Starts it; thread must stay where it is until joined. name: at most 15 characters, static.
+ * Signals are blocked in it. */
 MUST_USE enum err thread_start(struct thread *thread, enum role role, const char *name,
                                void (*run)(void *arg), void *arg);
 void thread_join(struct thread *thread);
@@ -50,7 +50,8 @@ struct work {
     void (*done)(struct work *work); /* on home's thread */
 };
 
-MUST_USE enum err pool_open(unsigned threads, size_t queue_max, const char *name, struct pool **pool);
+MUST_USE enum err pool_open(unsigned threads, size_t queue_max, const char *name,
+                            struct pool **pool);
 /* Waits for the work at hand, runs what is queued, joins the threads. */
 void pool_close(struct pool *pool);
 /* Any thread. ERR_RANGE: the queue is full and the work was not taken. */

@@ -1,0 +1,326 @@
+/* Tables: the catalogue, the committer and the view. A request is a task: a pure, repeatable
+ * evaluation over a reader that yields changes; the store runs it, validates it on the committer,
+ * writes it to the log, applies it to the view, and posts it home. Reads are tasks that yield no
+ * changes.
+ *
+ *   store_run ── evaluate on the caller's thread, cache-only ──┬─ no changes: done at once (decided
+ * on visible state) │ a cold block: again on a read worker, blocking ─────┤ │ └─ changes: the lane,
+ * handed over once per turn committer: nothing it read is newer than its seen? take its bytes; else
+ * evaluate again over the group's overlay (cold: back to a worker); one frame, one sync, one
+ * RocksDB batch, visible, tails, answers home
+ *
+ * table knows errors and outcomes, not faults: what a request's refusal reads like is op's. */
+#ifndef HW_TABLE_TABLE_H
+#define HW_TABLE_TABLE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "item/item.h"
+#include "item/key.h"
+#include "log/log.h"
+#include "sys/thread.h"
+
+struct store;
+struct catalogue; /* immutable snapshot of all tables and streams */
+struct overlay;   /* what this group has changed so far: committer only */
+
+/* ---- what is in the catalogue ---- */
+
+enum stream_view {
+    STREAM_KEYS_ONLY = 1,
+    STREAM_NEW_IMAGE = 2,
+    STREAM_OLD_IMAGE = 3,
+    STREAM_NEW_AND_OLD = 4
+};
+
+/* One enablement of a table's stream. It outlives its table until its last record is trimmed.
+ * Immutable. */
+struct stream {
+    uint64_t id; /* never reused */
+    uint64_t table_id;
+    struct bytes table_name;
+    struct bytes label; /* 2015-05-11T21:21:33.291 */
+    struct bytes arn;
+    struct bytes shard_id; /* shardId-<20 digits of creation ms>-<8 hex> */
+    enum stream_view view;
+    struct key_schema schema;
+    uint64_t created_ms;
+    uint64_t first_commit; /* of its enablement: records come after it */
+    uint64_t last_commit;  /* where it was closed; UINT64_MAX while open */
+};
+
+struct table {
+    uint64_t id; /* never reused */
+    struct bytes name;
+    struct bytes arn;
+    struct key_schema schema;
+    const struct stream *stream;      /* the open one, or NULL */
+    struct bytes latest_stream_label; /* of the open or last stream; empty if there never was one */
+    struct bytes latest_stream_arn;
+    struct bytes settings; /* an item: op's own (billing mode, throughput, table id as UUID, ...)
+                              echoed by it */
+    uint64_t created_ms;
+    bool reserved; /* headwater.* */
+};
+
+/* A snapshot is pinned by a reader for one evaluation; these are valid as long. */
+const struct table *catalogue_table(const struct catalogue *catalogue, struct bytes name);
+const struct table *catalogue_table_by_id(const struct catalogue *catalogue, uint64_t id);
+/* Tables by name, after `after` (empty: from the first); NULL at the end. */
+const struct table *catalogue_next_table(const struct catalogue *catalogue, struct bytes after);
+const struct stream *catalogue_stream(const struct catalogue *catalogue, struct bytes arn);
+/* Streams by ARN, after `after`; NULL at the end. Of one table when table is not empty. */
+const struct stream *catalogue_next_stream(const struct catalogue *catalogue, struct bytes after,
+                                           struct bytes table);
+
+/* ---- the store ---- */
+
+struct store_options {
+    const char *data;        /* the data directory: LOCK, FORMAT, log/, view/ are made in it */
+    struct bytes region;     /* for ARNs */
+    struct bytes account;    /* 000000000000 */
+    uint64_t segment_bytes;  /* 0: 64 MiB */
+    uint64_t memtable_bytes; /* 0: 64 MiB */
+    uint64_t cache_bytes;    /* 0: 512 MiB block cache, filled as needed */
+    uint64_t flush_bytes;    /* 0: 64 MiB of log above flushed start a flush */
+    uint64_t throttle_bytes; /* 0: 256 MiB throttle writes */
+    uint64_t tail_bytes;     /* 0: 16 MiB */
+    unsigned read_workers;   /* 0: 4 */
+    uint64_t retention_ms;   /* 0: 24 h of stream records */
+    bool repeat_evaluation;  /* test: every proposal is evaluated again on the committer, same bytes
+                                asserted */
+};
+
+struct store_report {
+    struct log_report log;
+    uint64_t replayed_commits;
+    uint64_t replayed_bytes;
+    uint64_t view_commit;      /* what the view held */
+    char directory_holder[64]; /* ERR_BUSY: who has it */
+};
+
+/* Opens, recovers and replays; starts committer and workers. ERR_BUSY: another process has the
+ * directory. ERR_DAMAGED with report->log filled. */
+MUST_USE enum err store_open(const struct store_options *options, struct store **store,
+                             struct store_report *report);
+/* After the last task has come home. Flushes, checks and marks a clean stop. */
+MUST_USE enum err store_close(struct store *store);
+
+/* A failed write or sync, a background error of RocksDB, damage: called on the thread that met it,
+ * before anything more is acknowledged; must end the process. file, reason: texts for people.
+ * status: DESIGN 7 exit status. */
+typedef void store_fatal(int status, const char *file, const char *reason);
+void store_on_fatal(store_fatal *fatal);
+
+struct log *store_log(struct store *store);
+struct pool *store_pool(struct store *store);
+struct bytes store_region(const struct store *store);
+struct bytes store_account(const struct store *store);
+
+/* ---- tasks ---- */
+
+struct reader;
+struct task;
+
+/* A thread's door to the store: one per loop (and one per test thread). Tasks come home to its
+ * mailbox. */
+struct lane {
+    struct store *store;
+    struct mailbox *home;
+    struct message *oldest; /* proposals of this turn */
+    struct message *newest;
+    size_t count;
+    size_t in_flight;
+    struct expr_cache *exprs; /* of this thread, lent to evaluations that run on it */
+};
+void lane_init(struct lane *lane, struct store *store, struct mailbox *home);
+void lane_fini(struct lane *lane);
+/* Once per turn: hands over what was proposed. */
+void lane_flush(struct lane *lane);
+
+/* One item's change as the view and the log take it; made by change_item only. */
+struct change {
+    struct change *next;
+    uint64_t table_id;
+    uint64_t stream_id; /* 0: none */
+    struct key key;
+    struct bytes old_item; /* empty: it was absent */
+    struct bytes new_item; /* empty: deleted */
+    struct bytes record;   /* encoded body of the log record */
+    uint8_t kind;
+};
+
+struct changes {
+    struct change *first;
+    struct change *last;
+    size_t count;
+    size_t bytes;
+};
+
+/* A request on its way. The one who starts it owns it; it may not move until done is called. */
+struct task {
+    struct message message; /* table's own while it runs */
+    struct lane *lane;
+    /* Pure and repeatable: must give the same outcome for the same reader contents and now_ms, and
+     * start from scratch each time (results of an earlier call are void). Returns OK or ERR_FAULT
+     * (decided, without changes), ERR_INCOMPLETE (passed through from the reader), or another error
+     * (the request fails). Any thread, one at a time. */
+    enum err (*evaluate)(struct task *task, struct reader *reader, struct changes *changes);
+    /* On the lane's thread. err: what evaluate said last; or ERR_FULL, ERR_RANGE (throttled:
+     * retryable), ERR_NOMEM, ERR_IO. Nothing was changed unless OK. */
+    void (*done)(struct task *task, enum err err);
+    struct arena *arena; /* of the request: evaluation allocates here */
+    uint64_t now_ms;     /* set by store_run, the same in every evaluation */
+    uint64_t commit;     /* of its changes; 0 if there were none */
+    bool writes;         /* false: never goes to the committer */
+    /* table's own */
+    uint64_t seen;
+    struct changes changes;
+    struct touched *touched; /* key hashes read, for validation */
+    size_t touched_count;
+    size_t touched_cap;
+    bool touched_catalogue;
+    uint8_t rounds;
+    enum err outcome;
+    struct work work;
+};
+
+/* Runs it; done is called before it returns when the outcome is decided on visible state and in
+ * cache, else later. */
+void store_run(struct lane *lane, struct task *task);
+
+/* ---- what an evaluation sees: valid during the call ---- */
+
+struct reader {
+    struct store *store;
+    struct task *task;
+    const struct catalogue *catalogue;
+    struct expr_cache *exprs; /* of the thread this runs on */
+    struct arena *arena;      /* the task's */
+    uint64_t now_ms;
+    bool blocking;           /* else cold blocks give ERR_INCOMPLETE */
+    struct overlay *overlay; /* committer only */
+};
+
+/* The table of that name (names may be ARNs of it too); NULL if there is none. Noted for
+ * validation. */
+const struct table *reader_table(struct reader *reader, struct bytes name);
+/* The item, in the reader's arena. ERR_NOT_FOUND, ERR_INCOMPLETE, ERR_DAMAGED. Noted for
+ * validation. */
+MUST_USE enum err reader_get(struct reader *reader, const struct table *table,
+                             const struct key *key, struct bytes *item);
+
+/* Items of one partition in sort order. Not for writing evaluations (ranges are not validated). */
+struct reader_range {
+    struct bytes partition;
+    uint64_t hash;
+    struct bytes low, high; /* raw sort key bytes */
+    bool has_low, has_high, low_inclusive, high_inclusive;
+    bool backward;
+    struct bytes
+        after; /* exclusive start: sort key bytes, in the direction of reading; has_after */
+    bool has_after;
+    size_t cached_bytes_max; /* cache-only: past this many bytes read it is ERR_INCOMPLETE, so that
+                                a loop is not held up: 64 KiB */
+};
+/* fn is called per item (key: stored form, item: borrowed until it returns); it returns false to
+ * stop. One consistent snapshot. */
+typedef bool reader_visit(void *arg, struct bytes key, struct bytes item);
+MUST_USE enum err reader_scan(struct reader *reader, const struct table *table,
+                              const struct reader_range *range, reader_visit *fn, void *arg);
+
+/* A transaction's token, kept for 10 minutes after its commit, across restarts. ERR_NOT_FOUND.
+ * Noted for validation. */
+struct token_state {
+    uint8_t request_hash[32];
+    uint64_t committed_ms;
+};
+MUST_USE enum err reader_token(struct reader *reader, struct bytes token,
+                               struct token_state *state);
+
+/* Stream records (log_read with the stream's bounds). tail only unless blocking. */
+MUST_USE enum err reader_stream(struct reader *reader, const struct stream *stream,
+                                struct log_read *read);
+/* Where a stream stands: the newest visible place; the first place not trimmed. */
+struct log_place reader_stream_end(struct reader *reader, const struct stream *stream);
+struct log_place reader_stream_trim(struct reader *reader, const struct stream *stream);
+
+/* ---- what an evaluation yields ---- */
+
+enum change_origin { ORIGIN_USER = 1, ORIGIN_EXPIRY = 2, ORIGIN_SYSTEM = 3 };
+
+/* old item (empty: absent) to new item (empty: delete). Nothing is added when both are equal bytes.
+ * Images must stay valid as long as the task's arena. ERR_NOMEM, ERR_RANGE (past the largest
+ * commit). */
+MUST_USE enum err change_item(struct reader *reader, struct changes *changes,
+                              const struct table *table, const struct key *key,
+                              struct bytes old_item, struct bytes new_item,
+                              enum change_origin origin);
+/* Makes this commit known under a token; at most one. */
+MUST_USE enum err change_token(struct reader *reader, struct changes *changes, struct bytes token,
+                               const uint8_t request_hash[32]);
+
+struct table_definition {
+    struct bytes name;
+    struct key_schema schema;
+    enum stream_view view; /* 0: no stream */
+    struct bytes settings;
+};
+/* The name must be free (checked by the caller through reader_table). ids, label, ARNs and shard id
+ * are chosen here from now_ms and the catalogue, repeatably; *made describes the table as it will
+ * be. */
+MUST_USE enum err change_create_table(struct reader *reader, struct changes *changes,
+                                      const struct table_definition *definition,
+                                      const struct table **made);
+/* Its stream is closed at this commit and stays readable until trimmed. */
+MUST_USE enum err change_delete_table(struct reader *reader, struct changes *changes,
+                                      const struct table *table);
+
+/* ---- stream records, decoded ---- */
+
+/* A record of kind RECORD_ITEM, its parts views into the body. */
+struct stream_record {
+    enum change_origin origin;
+    bool inserted; /* there was no old item; !removed && !inserted: modified */
+    bool removed;
+    struct bytes key;       /* stored form */
+    struct bytes new_image; /* as the view type gives it; empty if not given */
+    struct bytes old_image;
+    bool has_new_image, has_old_image;
+};
+#define RECORD_ITEM 1
+MUST_USE enum err stream_record_decode(const struct stream *stream, const struct log_record *record,
+                                       struct stream_record *out);
+
+/* 24 digits: epoch (4), commit (15), index (5). out: 25 bytes, zero-ended. */
+void sequence_number_text(struct store *store, uint64_t commit, uint32_t index, char out[25]);
+/* ERR_INVALID: not of this form or epoch. */
+MUST_USE enum err sequence_number_parse(struct store *store, struct bytes text,
+                                        struct log_place *place);
+
+/* ---- following ---- */
+
+/* Wakes follower (see log.h) when the stream has visible records past `after`. */
+void store_follow(struct store *store, struct log_follower *follower, const struct stream *stream,
+                  struct log_place after);
+bool store_unfollow(struct store *store, struct log_follower *follower);
+/* A pinned snapshot outside of evaluations, e.g. for a follower's own thread. */
+const struct catalogue *store_catalogue_pin(struct store *store);
+void store_catalogue_unpin(struct store *store, const struct catalogue *catalogue);
+
+struct store_figures {
+    uint64_t proposals, commits, groups, repeated, sent_back, throttled, changes;
+    uint64_t cache_only_incomplete, worker_reads;
+    uint64_t durable, visible, flushed, unflushed_bytes;
+    uint64_t view_batch_ns_total, view_batch_ns_max;
+    uint64_t flushes, flush_ns_total;
+    uint64_t queue_now, queue_max; /* of the committer */
+    uint64_t background_errors;
+    struct log_figures log;
+};
+void store_figures(struct store *store, struct store_figures *out);
+
+/* Offline, for `headwater log dump`: one record of log_scan as one JSON line. */
+MUST_USE enum err table_record_to_json(const struct log_record *record, struct buf *out);
+
+#endif
