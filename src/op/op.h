@@ -1,0 +1,101 @@
+/* Operations: what an API call reads, checks, does and answers. One file each; a descriptor binds
+ * its parts, and everything derived (dispatch, metrics, the client's other direction,
+ * documentation) reads the descriptor.
+ *
+ * A call is a task of the table layer with an input and an output struct (shapes.h). The same call
+ * serves the wire (decode, start, encode) and callers in the process (fill the input struct, start,
+ * read the output struct). */
+#ifndef HW_OP_OP_H
+#define HW_OP_OP_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "op/shapes.h"
+#include "table/table.h"
+
+enum fault_code {
+#define FAULT(name, wire, status, prefix, text) name,
+#include "op/fault.def"
+#undef FAULT
+};
+
+/* One per action of a cancelled transaction; code "None" has no message. */
+struct cancellation {
+    const char *code; /* static: None, ConditionalCheckFailed, ValidationError, ... */
+    struct bytes message;
+    struct bytes item; /* ReturnValuesOnConditionCheckFailure; empty: none */
+};
+
+/* What the caller is told when the request is refused: expected, exact in wording. */
+struct fault {
+    enum fault_code code;
+    struct bytes message; /* in the call's arena or static */
+    struct bytes item;    /* ConditionalCheckFailed with ALL_OLD */
+    const struct cancellation *reasons;
+    size_t reason_count;
+};
+const char *fault_wire_name(enum fault_code code);
+unsigned fault_status(enum fault_code code);
+
+struct op_call;
+
+/* How a member of an input or output struct is named, typed, bounded and placed: see field.h. */
+struct field;
+
+enum op_api { OP_API_DYNAMODB, OP_API_STREAMS };
+
+struct op {
+    const char *name; /* the wire's: "PutItem" */
+    enum op_api api;
+    bool writes;
+    size_t in_size;
+    size_t out_size;
+    const struct field *in_fields;
+    const struct field *out_fields;
+    /* Checks that need no store, in DynamoDB's order. ERR_FAULT with the call's fault set. May be
+     * NULL. */
+    enum err (*check)(struct op_call *call);
+    /* The meaning; see task.evaluate. Sets call->out or the fault. */
+    enum err (*run)(struct op_call *call, struct reader *reader, struct changes *changes);
+    /* Appends the answer's JSON when out_fields do not suffice; NULL: out_fields say all. */
+    void (*encode)(const struct op_call *call, struct buf *out);
+};
+
+/* All operations, in ops.def's order. */
+extern const struct op *const op_list[];
+extern const size_t op_list_count;
+/* The target is the X-Amz-Target header, "DynamoDB_20120810.PutItem"; NULL: unknown. */
+const struct op *op_find(struct bytes target);
+
+struct op_call {
+    struct task task; /* first: a task pointer is a call pointer */
+    const struct op *op;
+    struct arena *arena;                /* of the request */
+    void *in;                           /* in_size bytes */
+    void *out;                          /* out_size bytes, zeroed by op_start */
+    struct fault fault;                 /* code FAULT_NONE: it succeeded */
+    void (*done)(struct op_call *call); /* on the lane's thread, once */
+    void *user;
+};
+
+/* Decodes a request's JSON into a fresh input struct (types and constraints by the field tables,
+ * DynamoDB's words and order). ERR_FAULT: call->fault is set. ERR_NOMEM. op and arena must be set.
+ */
+MUST_USE enum err op_decode(struct op_call *call, struct json root);
+/* Runs the call: op, arena, in and done must be set. Errors of the world become FAULT_INTERNAL,
+ * throttles FAULT_THROUGHPUT_EXCEEDED. done may be called before it returns. */
+void op_start(struct lane *lane, struct op_call *call);
+/* The answer's JSON and HTTP status, of a success or a fault. */
+unsigned op_encode(const struct op_call *call, struct buf *out);
+/* {"__type":...,"message":...} of a fault outside any call. */
+unsigned fault_encode(const struct fault *fault, struct buf *out);
+
+/* Sets the fault with a formatted message in the arena and returns ERR_FAULT. */
+MUST_USE enum err fault(struct op_call *call, enum fault_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The descriptors that callers in the process use. */
+extern const struct op op_put_item, op_get_item, op_update_item, op_delete_item, op_query,
+    op_transact_write_items;
+
+#endif
