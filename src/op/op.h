@@ -66,6 +66,8 @@ extern const struct op *const op_list[];
 extern const size_t op_list_count;
 /* The target is the X-Amz-Target header, "DynamoDB_20120810.PutItem"; NULL: unknown. */
 const struct op *op_find(struct bytes target);
+/* Its place in op_list. */
+size_t op_index(const struct op *op);
 
 struct op_call {
     struct task task; /* first: a task pointer is a call pointer */
@@ -95,6 +97,9 @@ MUST_USE enum err fault(struct op_call *call, enum fault_code code, const char *
     __attribute__((format(printf, 3, 4)));
 
 /* The descriptors that callers in the process use. */
+/* All field tables as JSON, for the generator of wrong requests. */
+void op_describe_json(struct buf *out);
+
 extern const struct op op_put_item, op_get_item, op_update_item, op_delete_item, op_query,
     op_transact_write_items;
 

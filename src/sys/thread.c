@@ -214,3 +214,9 @@ static void work_done(struct message *message)
     struct work *work = (struct work *)message;
     work->done(work);
 }
+
+void thread_pause_ms(unsigned ms)
+{
+    struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
+    nanosleep(&pause, NULL);
+}

@@ -26,6 +26,8 @@ void thread_join(struct thread *thread);
 enum role thread_role(void);
 /* Processors this process may use. */
 unsigned thread_cpu_count(void);
+/* Sleeps; never on a loop that serves or on the committer. */
+void thread_pause_ms(unsigned ms);
 
 /* A flag to sleep on. signal before wait is remembered (once). */
 struct event {

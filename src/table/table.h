@@ -112,6 +112,9 @@ MUST_USE enum err store_close(struct store *store);
 typedef void store_fatal(int status, const char *file, const char *reason);
 void store_on_fatal(store_fatal *fatal);
 
+/* Makes sure of a table, through the same commit path; blocks. Before lanes are in use. */
+struct table_definition;
+MUST_USE enum err store_ensure_table(struct store *store, const struct table_definition *definition);
 struct log *store_log(struct store *store);
 struct pool *store_pool(struct store *store);
 struct bytes store_region(const struct store *store);

@@ -1,0 +1,14 @@
+/* Memory that outlives requests: it is there, or the process ends with a message. Outside an arena nothing
+ * could go on half-made. */
+#ifndef HW_BASE_MEM_H
+#define HW_BASE_MEM_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size);
+/* Zeroed; count * size is checked. */
+void *mem_zalloc(size_t count, size_t size);
+void *mem_realloc(void *block, size_t size);
+void mem_free(void *block);
+
+#endif

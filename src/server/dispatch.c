@@ -1,0 +1,359 @@
+/* Hop 2 of the straight path: after net/http.c, before op/decode.c. Checks the signature, finds the
+ * operation by its wire name, and turns outcomes into answers. Other faces of the one address are
+ * told apart by path: /v1 is chat, the root serves the page or DynamoDB's health text, /healthz,
+ * /readyz and /metrics are the operator's. */
+#include "base/hash.h"
+#include "base/note.h"
+#include "server/server.h"
+#include "sys/clock.h"
+#include "sys/random.h"
+#include "web/web.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#define REQUEST_ID_LEN 52u
+
+/* An AWS call on its way; lives in its request's arena. */
+struct aws_call {
+    struct op_call call; /* first: the op's done gives it back */
+    struct http_request *request;
+    struct loop_state *state;
+};
+
+static void on_request(void *arg, struct http_request *request);
+static void on_turn_end(void *arg, struct loop *loop);
+static void on_ws_text(void *arg, struct ws *ws, void *user, struct bytes text);
+static void on_ws_closed(void *arg, struct ws *ws, void *user);
+static void serve_aws(struct loop_state *state, struct http_request *request);
+static bool check_caller(struct loop_state *state, struct http_request *request,
+                         struct fault *fault);
+static bool is_foreign(const struct http_request *request, struct bytes name);
+static void aws_done(struct op_call *call);
+static void answer_fault(struct loop_state *state, struct http_request *request,
+                         const struct fault *fault);
+static void answer_aws(struct loop_state *state, struct http_request *request, unsigned status);
+static void answer_plain(struct http_request *request, unsigned status, const char *type,
+                         struct bytes body);
+static void serve_root(struct loop_state *state, struct http_request *request);
+static void serve_ready(struct loop_state *state, struct http_request *request);
+static void serve_metrics(struct loop_state *state, struct http_request *request);
+static void serve_preflight(struct http_request *request);
+static void count_call(struct loop_state *state, const struct op_call *call, uint64_t received_ns);
+
+void dispatch_service(struct loop_state *state, struct http_service *service)
+{
+    *service = (struct http_service){
+        .arg = state,
+        .request = on_request,
+        .turn_end = on_turn_end,
+        .ws_text = on_ws_text,
+        .ws_closed = on_ws_closed,
+    };
+}
+
+static void on_request(void *arg, struct http_request *request)
+{
+    struct loop_state *state = arg;
+    bool reads = request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD;
+    if (request->method == HTTP_METHOD_POST && bytes_equal(request->path, BYTES("/"))) {
+        serve_aws(state, request);
+    } else if (bytes_start_with(request->path, BYTES("/v1/"))) {
+        chat_request(state->chat, request);
+    } else if (reads && bytes_equal(request->path, BYTES("/healthz"))) {
+        answer_plain(request, 200, "text/plain", BYTES("ok\n"));
+    } else if (reads && bytes_equal(request->path, BYTES("/readyz"))) {
+        serve_ready(state, request);
+    } else if (reads && bytes_equal(request->path, BYTES("/metrics"))) {
+        serve_metrics(state, request);
+    } else if (reads) {
+        serve_root(state, request);
+    } else if (request->method == HTTP_METHOD_OPTIONS) {
+        serve_preflight(request);
+    } else {
+        answer_plain(request, 404, "application/xml", BYTES("<UnknownOperationException/>\n"));
+    }
+}
+
+static void on_turn_end(void *arg, struct loop *loop)
+{
+    struct loop_state *state = arg;
+    (void)loop;
+    chat_turn_end(state->chat);
+    lane_flush(&state->lane);
+}
+
+static void on_ws_text(void *arg, struct ws *ws, void *user, struct bytes text)
+{
+    struct loop_state *state = arg;
+    chat_ws_text(state->chat, ws, user, text);
+}
+
+static void on_ws_closed(void *arg, struct ws *ws, void *user)
+{
+    struct loop_state *state = arg;
+    chat_ws_closed(state->chat, ws, user);
+}
+
+/* DynamoDB names a bad target and unreadable JSON before it looks at the signature; here the
+ * signature comes first, so that no body of a stranger is decoded, and a stranger is told of a bad
+ * target only. */
+static void serve_aws(struct loop_state *state, struct http_request *request)
+{
+    struct fault fault = {0};
+    struct bytes type = http_header_get(request, BYTES("content-type"), NULL);
+    struct bytes target = http_header_get(request, BYTES("x-amz-target"), NULL);
+    if (!bytes_start_with(type, BYTES("application/x-amz-json-1.0")) &&
+        !bytes_start_with(type, BYTES("application/json"))) {
+        answer_plain(request, 404, "application/xml", BYTES("<UnknownOperationException/>\n"));
+        return;
+    }
+    const struct op *op = op_find(target);
+    if (op == NULL) {
+        fault.code = FAULT_UNKNOWN_OPERATION;
+        fault.message =
+            target.len == 0
+                ? BYTES_NONE
+                : arena_printf(request->arena, "Headwater does not know the operation %.*s",
+                               (int)(target.len < 200 ? target.len : 200), target.ptr);
+        answer_fault(state, request, &fault);
+        return;
+    }
+    if (!check_caller(state, request, &fault)) {
+        atomic_fetch_add_explicit(&state->refused_signatures, 1, memory_order_relaxed);
+        answer_fault(state, request, &fault);
+        return;
+    }
+    struct json root;
+    struct aws_call *aws = arena_zalloc(request->arena, sizeof(*aws));
+    if (aws == NULL) {
+        fault.code = FAULT_INTERNAL;
+        answer_fault(state, request, &fault);
+        return;
+    }
+    if (json_parse(state->parser, request->body, &root) != OK || json_type(root) != JSON_OBJECT) {
+        fault.code = FAULT_SERIALIZATION;
+        answer_fault(state, request, &fault);
+        return;
+    }
+    aws->request = request;
+    aws->state = state;
+    aws->call.op = op;
+    aws->call.arena = request->arena;
+    aws->call.done = aws_done;
+    if (op_decode(&aws->call, root) != OK) {
+        aws_done(&aws->call);
+        return;
+    }
+    op_start(&state->lane, &aws->call);
+}
+
+static bool check_caller(struct loop_state *state, struct http_request *request,
+                         struct fault *fault)
+{
+    static const enum fault_code codes[] = {
+        [SIGV4_OK] = FAULT_NONE,
+        [SIGV4_MISSING] = FAULT_MISSING_TOKEN,
+        [SIGV4_INCOMPLETE] = FAULT_INCOMPLETE_SIGNATURE,
+        [SIGV4_INVALID] = FAULT_INVALID_SIGNATURE,
+        [SIGV4_UNKNOWN_KEY] = FAULT_UNRECOGNIZED_CLIENT,
+    };
+    struct server *server = state->server;
+    if (server->unsigned_calls) {
+        if (is_foreign(request, BYTES("host")) || is_foreign(request, BYTES("origin"))) {
+            fault->code = FAULT_ACCESS_DENIED;
+            fault->message = BYTES("Without signatures only calls to a loopback Host and from no "
+                                   "foreign Origin are accepted");
+            return false;
+        }
+        return true;
+    }
+    struct sigv4_result result;
+    const struct sigv4_policy policy = {
+        .lookup = keys_lookup,
+        .lookup_arg = &server->keys,
+        .region = server->region_fixed ? server->region : BYTES_NONE,
+        .service = BYTES("dynamodb"),
+        .now_ms = clock_wall_ms(),
+    };
+    sigv4_check(state->signatures, &policy, request, &result);
+    fault->code = codes[result.refusal];
+    if (result.refusal != SIGV4_OK) {
+        fault->message = arena_dup(request->arena, bytes_cstr(result.text));
+    }
+    return result.refusal == SIGV4_OK;
+}
+
+/* Does this header name a host that is not loopback? For --auth=none, against pages that resolve
+ * their name to us. */
+static bool is_foreign(const struct http_request *request, struct bytes name)
+{
+    static const struct bytes own[] = {BYTES_INIT("127.0.0.1"), BYTES_INIT("localhost"),
+                                       BYTES_INIT("[::1]")};
+    struct bytes host = http_header_get(request, name, NULL);
+    if (host.len == 0) {
+        return false;
+    }
+    const struct bytes scheme = BYTES("http://");
+    if (bytes_start_with(host, scheme)) {
+        host = bytes_of(host.ptr + scheme.len, host.len - scheme.len);
+    }
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (bytes_start_with(host, own[i]) &&
+            (host.len == own[i].len || host.ptr[own[i].len] == ':')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void aws_done(struct op_call *call)
+{
+    struct aws_call *aws = (struct aws_call *)call;
+    struct loop_state *state = aws->state;
+    buf_clear(&state->answer);
+    unsigned status = op_encode(call, &state->answer);
+    count_call(state, call, aws->request->received_ns);
+    answer_aws(state, aws->request, status);
+}
+
+static void answer_fault(struct loop_state *state, struct http_request *request,
+                         const struct fault *fault)
+{
+    buf_clear(&state->answer);
+    unsigned status = fault_encode(fault, &state->answer);
+    NOTE(NOTE_DEBUG, "request.refused", NOTE_S("fault", fault_wire_name(fault->code)),
+         NOTE_B("message", fault->message));
+    answer_aws(state, request, status);
+}
+
+/* 52 characters as DynamoDB's; unique enough to find a request in a log, not a secret. */
+static void add_request_id(struct loop_state *state, struct buf *head)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    char id[REQUEST_ID_LEN];
+    for (size_t i = 0; i < REQUEST_ID_LEN; i += 12) {
+        uint64_t x = state->request_seed += 0x9e3779b97f4a7c15u;
+        x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+        x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+        x ^= x >> 31;
+        for (size_t j = i; j < i + 12 && j < REQUEST_ID_LEN; j++, x >>= 5) {
+            id[j] = letters[x & 31];
+        }
+    }
+    buf_add(head, BYTES("x-amzn-RequestId: "));
+    buf_add(head, bytes_of(id, REQUEST_ID_LEN));
+}
+
+static void add_decimal(struct buf *buf, uint64_t value)
+{
+    uint8_t digits[20];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    buf_add(buf, bytes_of(digits + at, sizeof(digits) - at));
+}
+
+static void answer_aws(struct loop_state *state, struct http_request *request, unsigned status)
+{
+    struct bytes body = buf_bytes(&state->answer);
+    if (state->answer.failed) {
+        NOTE(NOTE_ERROR, "answer.too_large", NOTE_U("bytes", state->answer.len));
+        status = 500;
+        body = BYTES("{\"__type\":\"com.amazonaws.dynamodb.v20120810#InternalServerError\","
+                     "\"message\":\"The answer is too large\"}");
+    }
+    buf_clear(&state->head);
+    buf_add(&state->head, BYTES("Content-Type: application/x-amz-json-1.0\r\n"));
+    add_request_id(state, &state->head);
+    buf_add(&state->head, BYTES("\r\nx-amz-crc32: "));
+    add_decimal(&state->head, hash_crc32(body));
+    buf_add(&state->head, BYTES("\r\n"));
+    if (http_header_get(request, BYTES("origin"), NULL).len > 0 && !state->server->unsigned_calls) {
+        buf_add(&state->head,
+                BYTES("Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: "
+                      "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"));
+    }
+    http_respond(request, status, buf_bytes(&state->head), body);
+}
+
+static void answer_plain(struct http_request *request, unsigned status, const char *type,
+                         struct bytes body)
+{
+    struct bytes head = arena_printf(
+        request->arena, "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\n", type);
+    http_respond(request, status, head, body);
+}
+
+/* The page for browsers; DynamoDB's health text for everyone else. */
+static void serve_root(struct loop_state *state, struct http_request *request)
+{
+    bool root = bytes_equal(request->path, BYTES("/"));
+    struct bytes accept = http_header_get(request, BYTES("accept"), NULL);
+    bool browser = accept.len >= 9 && memmem(accept.ptr, accept.len, "text/html", 9) != NULL;
+    const struct web_file *file =
+        root && !browser ? NULL : web_find(root ? BYTES("/index.html") : request->path);
+    if (file != NULL) {
+        struct bytes head = arena_printf(request->arena, "Content-Type: %s\r\n%s", file->type,
+                                         web_security_headers);
+        http_respond(request, 200, head, file->body);
+    } else if (root) {
+        struct bytes text = arena_printf(request->arena, "healthy: dynamodb.%.*s.amazonaws.com ",
+                                         BYTES_FMT(state->server->region));
+        answer_plain(request, 200, "text/plain", text);
+    } else {
+        answer_plain(request, 404, "text/plain", BYTES("not found\n"));
+    }
+}
+
+static void serve_ready(struct loop_state *state, struct http_request *request)
+{
+    if (atomic_load_explicit(&state->server->draining, memory_order_relaxed)) {
+        answer_plain(request, 503, "text/plain", BYTES("draining\n"));
+    } else {
+        answer_plain(request, 200, "text/plain", BYTES("ready\n"));
+    }
+}
+
+static void serve_metrics(struct loop_state *state, struct http_request *request)
+{
+    buf_clear(&state->answer);
+    metrics_write(state->server, &state->answer);
+    answer_plain(request, 200, "text/plain; version=0.0.4", buf_bytes(&state->answer));
+}
+
+/* Browser consoles may call the AWS face from anywhere: the signature is the guard. */
+static void serve_preflight(struct http_request *request)
+{
+    struct bytes asked = http_header_get(request, BYTES("access-control-request-headers"), NULL);
+    struct bytes head =
+        arena_printf(request->arena,
+                     "Access-Control-Allow-Origin: *\r\nAccess-Control-Max-Age: 172800\r\n"
+                     "Access-Control-Allow-Methods: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
+                     "Access-Control-Allow-Headers: %.*s\r\n",
+                     BYTES_FMT(asked));
+    http_respond(request, 200, head, BYTES_NONE);
+}
+
+static void count_call(struct loop_state *state, const struct op_call *call, uint64_t received_ns)
+{
+    size_t index = op_index(call->op);
+    struct op_figures *figures = &state->ops[index < SERVER_OPS_MAX ? index : SERVER_OPS_MAX - 1];
+    uint64_t took = clock_mono_ns() - received_ns;
+    uint64_t us = took / 1000;
+    size_t bucket = us == 0 ? 0 : (size_t)(64 - __builtin_clzll(us));
+    atomic_fetch_add_explicit(&figures->requests, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&figures->time_ns, took, memory_order_relaxed);
+    atomic_fetch_add_explicit(
+        &figures->buckets[bucket < SERVER_BUCKETS ? bucket : SERVER_BUCKETS - 1], 1,
+        memory_order_relaxed);
+    if (call->fault.code != FAULT_NONE) {
+        bool ours = fault_status(call->fault.code) >= 500;
+        atomic_fetch_add_explicit(ours ? &figures->errors : &figures->faults, 1,
+                                  memory_order_relaxed);
+        NOTE(ours ? NOTE_ERROR : NOTE_DEBUG, "request.fault", NOTE_S("operation", call->op->name),
+             NOTE_S("fault", fault_wire_name(call->fault.code)), NOTE_U("us", us));
+    }
+}

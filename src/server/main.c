@@ -1,0 +1,91 @@
+/* The program: finds the subcommand. */
+#include "server/server.h"
+
+#include <stdio.h>
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct command commands[] = {
+    {"serve", command_serve, "run the server"},
+    {"tail", command_tail, "print a table's stream as JSON lines, live"},
+    {"log", command_log, "verify or dump a log without the server"},
+    {"describe-operations", command_describe_operations, "print every operation's fields as JSON"},
+};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static int usage(FILE *out, int status);
+static int help_of(const char *name);
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage(stderr, EXIT_USAGE);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        return argc > 2 ? help_of(argv[2]) : usage(stdout, EXIT_CLEAN);
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("headwater " HW_VERSION "\n");
+        return EXIT_CLEAN;
+    }
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            return help_of(argv[1]);
+        }
+    }
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 2, argv + 2);
+        }
+    }
+    fprintf(stderr, "headwater: there is no command '%s'\n", argv[1]);
+    return usage(stderr, EXIT_USAGE);
+}
+
+static int usage(FILE *out, int status)
+{
+    fprintf(out, "Usage: headwater COMMAND [options]\n\n");
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        fprintf(out, "  %-20s %s\n", commands[i].name, commands[i].help);
+    }
+    fprintf(out, "\n  headwater COMMAND --help tells a command's options and shows an example.\n");
+    return status;
+}
+
+static int help_of(const char *name)
+{
+    if (strcmp(name, "serve") == 0) {
+        struct buf text;
+        buf_init(&text, 64 * 1024);
+        config_help(&text);
+        printf("Usage: headwater serve [options]\n\n%.*s\n"
+               "Each option may also be a line 'option = value' of the file that --config names, "
+               "or a variable\n"
+               "HEADWATER_OPTION (dashes as underscores). Flags win over variables, variables over "
+               "the file.\n\n"
+               "Example: headwater serve --data ./data --listen 127.0.0.1:8000\n",
+               BYTES_FMT(buf_bytes(&text)));
+        buf_fini(&text);
+    } else if (strcmp(name, "tail") == 0) {
+        printf("Usage: headwater tail TABLE [--data DIR | --endpoint URL --credentials FILE] "
+               "[--from latest|start]\n"
+               "       [--count N] [--region REGION]\n\n"
+               "Prints each record of the table's stream as one line of JSON, as it happens. The "
+               "address and the key come\n"
+               "from DIR (default ./data) of a server on this machine unless they are given.\n\n"
+               "Example: headwater tail Music --from start\n");
+    } else if (strcmp(name, "log") == 0) {
+        printf("Usage: headwater log verify|dump --data DIR\n\n"
+               "verify reads every byte of the log and says whether it is whole; dump prints every "
+               "record as one line\n"
+               "of JSON. Neither changes anything; the server must not run.\n\n"
+               "Example: headwater log verify --data ./data\n");
+    } else {
+        return usage(stdout, EXIT_CLEAN);
+    }
+    return EXIT_CLEAN;
+}

@@ -1,0 +1,352 @@
+/* `headwater serve`: opens the store, makes keys and reserved tables, starts the loops, says where
+ * it listens, waits for a signal, drains and stops. Exit status is DESIGN section 7's. */
+#include "base/note.h"
+#include "client/follow.h"
+#include "server/server.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/process.h"
+#include "sys/random.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ANSWER_BYTES_MAX (32u * 1024u * 1024u)
+#define BODY_BYTES_MAX (16u * 1024u * 1024u + 64u * 1024u)
+#define DRAIN_TERM_MS 5000u
+#define DRAIN_INT_MS 500u
+
+static int serve(struct server *server, struct arena *arena);
+static int open_store(struct server *server);
+static enum err ensure_chat_tables(struct server *server);
+static int open_loops(struct server *server);
+static bool split_address(struct server *server, char *why, size_t room);
+static void loop_main(void *arg);
+static void finish_loop(struct loop_state *state);
+static void print_banner(const struct server *server);
+static void fatal(int status, const char *file, const char *reason);
+static bool is_loopback(const char *host);
+
+int command_serve(int argc, char **argv)
+{
+    static struct server server;
+    struct arena arena;
+    char why[512];
+    arena_init(&arena, 0);
+    if (config_load(argc, argv, &arena, &server.config, why, sizeof(why)) != OK) {
+        fprintf(stderr, "headwater: %s\nTry: headwater serve --help\n", why);
+        return EXIT_USAGE;
+    }
+    if (!note_level_parse(server.config.log_level, &note_threshold)) {
+        fprintf(stderr,
+                "headwater: option log-level is '%s': it must be debug, info, warn or error\n",
+                server.config.log_level);
+        return EXIT_USAGE;
+    }
+    int status = serve(&server, &arena);
+    arena_fini(&arena);
+    return status;
+}
+
+static int serve(struct server *server, struct arena *arena)
+{
+    char why[512];
+    const struct config *config = &server->config;
+    process_block_signals();
+    process_raise_file_limit();
+    setvbuf(stdout, NULL, _IOLBF, 0);
+#ifdef HW_TEST_HOOKS
+    if (config->test_clock[0] != 0) {
+        clock_use_file(config->test_clock);
+    }
+    if (config->test_hold_follower[0] != 0) {
+        follow_hold_file(config->test_hold_follower);
+    }
+#endif
+    if (!split_address(server, why, sizeof(why))) {
+        fprintf(stderr, "headwater: %s\n", why);
+        return EXIT_USAGE;
+    }
+    const char *region = config->region[0] != 0 ? config->region : process_variable("AWS_REGION");
+    region = region != NULL && region[0] != 0 ? region : process_variable("AWS_DEFAULT_REGION");
+    server->region = bytes_cstr(region != NULL && region[0] != 0 ? region : "us-east-1");
+    server->region_fixed = config->region[0] != 0;
+    int status = open_store(server);
+    if (status != EXIT_CLEAN) {
+        return status;
+    }
+    if (keys_load(config->data, config->credentials, arena, &server->keys, why, sizeof(why)) !=
+        OK) {
+        fprintf(stderr, "headwater: %s\n", why);
+        status = EXIT_FAILED;
+    } else {
+        status = open_loops(server);
+    }
+    if (status == EXIT_CLEAN) {
+        print_banner(server);
+        server->started_ns = clock_mono_ns();
+        int number = process_wait_signal(-1);
+        atomic_store_explicit(&server->draining, true, memory_order_relaxed);
+        NOTE(NOTE_INFO, "server.stopping", NOTE_I("signal", number));
+        for (unsigned i = 0; i < server->loop_count; i++) {
+            loop_stop(server->loops[i].loop, number == SIGINT ? DRAIN_INT_MS : DRAIN_TERM_MS);
+        }
+        for (unsigned i = 0; i < server->loop_count; i++) {
+            thread_join(&server->loops[i].thread);
+        }
+    }
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        finish_loop(&server->loops[i]);
+    }
+    free(server->loops);
+    chat_close(server->chat);
+    struct bytes url = arena_printf(arena, "%s/url", config->data);
+    (void)file_remove((const char *)url.ptr);
+    enum err closed = store_close(server->store);
+    if (closed != OK) {
+        NOTE(NOTE_ERROR, "store.close", NOTE_S("error", err_text(closed)));
+        return EXIT_DISK;
+    }
+    if (status == EXIT_CLEAN) {
+        NOTE(NOTE_INFO, "server.stopped");
+    }
+    return status;
+}
+
+static int open_store(struct server *server)
+{
+    const struct config *config = &server->config;
+    struct store_options options = {
+        .data = config->data,
+        .region = server->region,
+        .account = BYTES("000000000000"),
+        .segment_bytes = config->segment_bytes,
+        .memtable_bytes = config->memtable_bytes,
+        .cache_bytes = config->cache_bytes,
+        .flush_bytes = config->flush_bytes,
+        .throttle_bytes = config->throttle_bytes,
+        .tail_bytes = config->tail_bytes,
+        .read_workers = (unsigned)config->read_workers,
+        .retention_ms = config->retention_ms,
+    };
+#ifdef HW_TEST_HOOKS
+    options.repeat_evaluation = config->test_repeat_evaluation;
+#endif
+    uint64_t begun = clock_mono_ns();
+    store_on_fatal(fatal);
+    enum err err = store_open(&options, &server->store, &server->report);
+    const struct store_report *report = &server->report;
+    switch (err) {
+    case OK:
+        NOTE(NOTE_INFO, "store.open", NOTE_U("ms", (clock_mono_ns() - begun) / 1000000),
+             NOTE_U("last_commit", report->log.last_commit),
+             NOTE_U("view_commit", report->view_commit),
+             NOTE_U("replayed_commits", report->replayed_commits),
+             NOTE_U("replayed_bytes", report->replayed_bytes),
+             NOTE_U("segments", report->log.segments), NOTE_U("clean_stop", report->log.clean_stop),
+             NOTE_U("torn_end", report->log.torn_end));
+        return EXIT_CLEAN;
+    case ERR_BUSY:
+        fprintf(stderr, "headwater: the data directory %s is in use by %s\n", config->data,
+                report->directory_holder);
+        return EXIT_IN_USE;
+    case ERR_DAMAGED:
+        fprintf(stderr, "headwater: damaged data: %s at offset %llu: %s\n", report->log.file,
+                (unsigned long long)report->log.offset, report->log.reason);
+        return EXIT_DAMAGED;
+    case ERR_FULL:
+        fprintf(stderr, "headwater: no space left for the data directory %s\n", config->data);
+        return EXIT_DISK;
+    default:
+        fprintf(stderr, "headwater: cannot open the data directory %s: %s%s%s\n", config->data,
+                err_text(err), report->log.reason[0] == 0 ? "" : ": ", report->log.reason);
+        return EXIT_FAILED;
+    }
+}
+
+static enum err ensure_chat_tables(struct server *server)
+{
+    for (size_t i = 0; i < chat_table_count; i++) {
+        const struct table_definition definition = {
+            .name = bytes_cstr(chat_tables[i].name),
+            .schema = {{BYTES("pk"), VALUE_S}, {BYTES("sk"), VALUE_S}},
+            .view = !chat_tables[i].stream      ? (enum stream_view)0
+                    : chat_tables[i].old_images ? STREAM_NEW_AND_OLD
+                                                : STREAM_NEW_IMAGE,
+        };
+        TRY(store_ensure_table(server->store, &definition));
+    }
+    return OK;
+}
+
+/* Everything a loop needs, then the sockets, then the threads: nothing is served before all of it
+ * stands. */
+static int open_loops(struct server *server)
+{
+    const struct config *config = &server->config;
+    const struct chat_options chat_options = {.pool = store_pool(server->store),
+                                              .origins = bytes_cstr(config->chat_origins)};
+    const struct http_limits limits = {
+        .body_max = BODY_BYTES_MAX,
+        .connections_max = (uint32_t)config->connections_max,
+        .head_timeout_ms = (uint32_t)config->head_timeout_ms,
+        .body_timeout_ms = (uint32_t)config->head_timeout_ms,
+        .idle_timeout_ms = (uint32_t)config->idle_timeout_ms,
+        .unauthenticated_bytes_max = 64u * 1024u * 1024u,
+    };
+    char why[512] = "out of memory";
+    unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;
+    if (ensure_chat_tables(server) != OK || chat_open(&chat_options, &server->chat) != OK) {
+        fprintf(stderr, "headwater: cannot prepare the chat tables\n");
+        return EXIT_FAILED;
+    }
+    server->loops = calloc(count, sizeof(*server->loops));
+    for (unsigned i = 0; server->loops != NULL && i < count; i++) {
+        struct loop_state *state = &server->loops[i];
+        struct http_service service;
+        state->server = server;
+        state->request_seed = random_u64();
+        buf_init(&state->answer, ANSWER_BYTES_MAX);
+        buf_init(&state->head, 4096);
+        state->parser = json_parser_new();
+        state->signatures = sigv4_context_new();
+        dispatch_service(state, &service);
+        if (state->parser == NULL || state->signatures == NULL ||
+            loop_open(&service, &limits, &state->loop) != OK) {
+            fprintf(stderr, "headwater: cannot start a loop: %s\n", why);
+            return EXIT_FAILED;
+        }
+        server->loop_count++;
+        lane_init(&state->lane, server->store, loop_mailbox(state->loop));
+        client_init_local(&state->client, &state->lane);
+        enum err listening = i == 0 ? loop_listen(state->loop, server->host, server->port,
+                                                  &server->port, why, sizeof(why))
+                                    : loop_listen_shared(state->loop, server->loops[0].loop);
+        if (listening != OK) {
+            fprintf(stderr, "headwater: cannot listen on %s: %s\n", config->listen, why);
+            return listening == ERR_BUSY ? EXIT_IN_USE : EXIT_FAILED;
+        }
+    }
+    for (unsigned i = 0; i < server->loop_count; i++) {
+        if (thread_start(&server->loops[i].thread, ROLE_LOOP, "hw-loop", loop_main,
+                         &server->loops[i]) != OK) {
+            fprintf(stderr, "headwater: cannot start a thread\n");
+            process_exit_now(EXIT_FAILED); /* the threads before it run already */
+        }
+    }
+    return EXIT_CLEAN;
+}
+
+static void loop_main(void *arg)
+{
+    struct loop_state *state = arg;
+    if (chat_loop_open(state->server->chat, state->loop, &state->client, &state->chat) != OK) {
+        fatal(EXIT_FAILED, "chat", "cannot follow the chat stream");
+    }
+    loop_run(state->loop);
+    /* Peers have gone; what they asked for still comes home and ends there. */
+    while (state->lane.in_flight > 0 || chat_in_flight(state->chat) > 0) {
+        lane_flush(&state->lane);
+        if (mailbox_run(loop_mailbox(state->loop)) == 0) {
+            thread_pause_ms(1);
+        }
+    }
+    chat_loop_close(state->chat);
+}
+
+static void finish_loop(struct loop_state *state)
+{
+    loop_close(state->loop);
+    lane_fini(&state->lane);
+    json_parser_free(state->parser);
+    sigv4_context_free(state->signatures);
+    buf_fini(&state->answer);
+    buf_fini(&state->head);
+}
+
+/* "host:port" or "[v6]:port". */
+static bool split_address(struct server *server, char *why, size_t room)
+{
+    const char *text = server->config.listen;
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+    unsigned long port = colon == NULL ? 65536 : strtoul(colon + 1, &end, 10);
+    size_t len = colon == NULL ? 0 : (size_t)(colon - text);
+    bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
+    if (colon == NULL || colon[1] == 0 || *end != 0 || port > 65535 || len == 0 ||
+        len >= sizeof(server->host)) {
+        snprintf(why, room, "option listen is '%s': it must be address:port", text);
+        return false;
+    }
+    snprintf(server->host, sizeof(server->host), "%.*s", brackets ? (int)len - 2 : (int)len,
+             brackets ? text + 1 : text);
+    server->port = (uint16_t)port;
+    bool none = strcmp(server->config.auth, "none") == 0;
+    if (!none && strcmp(server->config.auth, "sigv4") != 0) {
+        snprintf(why, room, "option auth is '%s': it must be sigv4 or none", server->config.auth);
+        return false;
+    }
+    server->unsigned_calls = none;
+    if (!is_loopback(server->host) && (none || !server->config.allow_plaintext)) {
+        snprintf(why, room, "%s is not a loopback address: %s", server->host,
+                 none ? "--auth=none is for loopback only"
+                      : "listening beyond loopback without TLS needs --allow-plaintext");
+        return false;
+    }
+    return true;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+/* What a person needs next, on standard output; programs wait for the last line or for DATA/url. */
+static void print_banner(const struct server *server)
+{
+    const char *brackets = strchr(server->host, ':') != NULL ? "[]" : "";
+    char url[128];
+    char path[4096];
+    const char *region = (const char *)server->region.ptr;
+    snprintf(url, sizeof(url), "http://%.1s%s%s:%u", brackets, server->host,
+             brackets[0] == 0 ? "" : "]", server->port);
+    if (server->unsigned_calls) {
+        printf("Headwater " HW_VERSION " is ready.\n  chat page      %s/\n  endpoint       %s "
+               "(calls need no signature: --auth=none)\n",
+               url, url);
+    } else {
+        char absolute[4096];
+        const char *keys = file_absolute(server->keys.path, absolute, sizeof(absolute)) == OK
+                               ? absolute
+                               : server->keys.path;
+        printf("Headwater " HW_VERSION " is ready.\n"
+               "  chat page      %s/\n"
+               "  endpoint       %s\n"
+               "  access key     %s%s\n\n"
+               "To use it from an AWS SDK or the AWS CLI:\n"
+               "  export AWS_SHARED_CREDENTIALS_FILE=%s\n"
+               "  export AWS_REGION=%s AWS_DEFAULT_REGION=%s\n"
+               "  aws dynamodb list-tables --endpoint-url %s\n\n",
+               url, url, keys, server->keys.created ? " (made now)" : "", keys, region, region,
+               url);
+    }
+    snprintf(path, sizeof(path), "%s/url", server->config.data);
+    char line[160];
+    snprintf(line, sizeof(line), "%s\n", url);
+    if (file_write_all(path, bytes_cstr(line), 0644) != OK) {
+        NOTE(NOTE_WARN, "server.url_file", NOTE_S("file", path));
+    }
+    printf("listening url=%s\n", url);
+    fflush(stdout);
+}
+
+/* Called on the thread that met it, before anything more is acknowledged. */
+static void fatal(int status, const char *file, const char *reason)
+{
+    NOTE(NOTE_ERROR, "server.fatal", NOTE_S("file", file), NOTE_S("reason", reason),
+         NOTE_I("status", status));
+    fprintf(stderr, "headwater: %s: %s\n", file, reason);
+    process_exit_now(status);
+}

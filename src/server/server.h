@@ -1,0 +1,87 @@
+/* The running server: what its threads share, and what each loop has of its own. */
+#ifndef HW_SERVER_SERVER_H
+#define HW_SERVER_SERVER_H
+
+#include "base/json.h"
+#include "chat/chat.h"
+#include "client/client.h"
+#include "net/http.h"
+#include "net/sigv4.h"
+#include "op/op.h"
+#include "server/config.h"
+#include "server/keys.h"
+#include "table/table.h"
+
+#include <stdatomic.h>
+
+#define SERVER_OPS_MAX 64u
+#define SERVER_BUCKETS 24u /* of request time: powers of two of microseconds */
+
+struct server;
+
+/* Written by the loop, read by whoever serves /metrics: relaxed is enough, each is a sum of its
+ * own. */
+struct op_figures {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t faults;
+    _Atomic uint64_t errors;
+    _Atomic uint64_t time_ns;
+    _Atomic uint64_t buckets[SERVER_BUCKETS];
+};
+
+/* Owned by its loop's thread. */
+struct loop_state {
+    struct server *server;
+    struct loop *loop;
+    struct thread thread;
+    struct lane lane;
+    struct client client;
+    struct chat_loop *chat;
+    struct json_parser *parser;
+    struct sigv4_context *signatures;
+    struct buf answer;
+    struct buf head;
+    uint64_t request_seed; /* of request ids */
+    struct op_figures ops[SERVER_OPS_MAX];
+    _Atomic uint64_t refused_signatures;
+};
+
+/* Immutable while loops run, but for draining. */
+struct server {
+    struct config config;
+    struct keys keys;
+    struct store *store;
+    struct chat *chat;
+    struct loop_state *loops;
+    unsigned loop_count;
+    struct bytes region;
+    bool region_fixed; /* --region was given: signatures must name it */
+    bool unsigned_calls;
+    uint16_t port;
+    char host[64];
+    uint64_t started_ns;
+    struct store_report report;
+    _Atomic bool draining;
+};
+
+/* The service that every loop gives its requests to; arg is its loop_state. */
+void dispatch_service(struct loop_state *state, struct http_service *service);
+/* The text of /metrics. */
+void metrics_write(struct server *server, struct buf *out);
+
+/* Subcommands; each returns an exit status of DESIGN section 7. */
+int command_serve(int argc, char **argv);
+int command_tail(int argc, char **argv);
+int command_log(int argc, char **argv);
+int command_describe_operations(int argc, char **argv);
+
+enum exit_status {
+    EXIT_CLEAN = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_DAMAGED = 3,
+    EXIT_DISK = 4,
+    EXIT_IN_USE = 5
+};
+
+#endif

@@ -1,0 +1,29 @@
+/* The process: its limits, its signals, its environment. */
+#ifndef HW_SYS_PROCESS_H
+#define HW_SYS_PROCESS_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Raises the limit of open files to its hard limit; returns what it is then. */
+uint64_t process_raise_file_limit(void);
+/* Blocks SIGINT, SIGTERM and SIGHUP in this thread and all it starts, and ignores SIGPIPE: before
+ * threads. */
+void process_block_signals(void);
+/* Waits for one of the blocked signals and returns its number; 0 after timeout_ms (-1: no limit).
+ */
+int process_wait_signal(int64_t timeout_ms);
+/* A blocked signal for this process, from any thread: ends a process_wait_signal. */
+void process_raise_signal(int number);
+/* Borrowed for ever; NULL when not set. Before threads. */
+const char *process_variable(const char *name);
+/* Bytes of resident memory; 0 when unknown. */
+uint64_t process_resident_bytes(void);
+/* Microseconds of processor time, user and system. */
+uint64_t process_cpu_us(void);
+_Noreturn void process_exit_now(int status);
+
+#endif
