@@ -16,7 +16,10 @@ struct bytes {
 #define BYTES(literal) ((struct bytes){(const uint8_t *)("" literal), sizeof(literal) - 1})
 #define BYTES_NONE ((struct bytes){NULL, 0})
 /* A literal in a static initialiser. */
-#define BYTES_INIT(literal) {(const uint8_t *)("" literal), sizeof(literal) - 1}
+#define BYTES_INIT(literal)                                                                        \
+    {                                                                                              \
+        (const uint8_t *)("" literal), sizeof(literal) - 1                                         \
+    }
 /* For printf: "%.*s", BYTES_FMT(b). */
 #define BYTES_FMT(b) (int)(b).len, (const char *)(b).ptr
 

@@ -1,5 +1,5 @@
-/* Memory that outlives requests: it is there, or the process ends with a message. Outside an arena nothing
- * could go on half-made. */
+/* Memory that outlives requests: it is there, or the process ends with a message. Outside an arena
+ * nothing could go on half-made. */
 #ifndef HW_BASE_MEM_H
 #define HW_BASE_MEM_H
 

@@ -2,8 +2,11 @@
  * encoded form is canonical and memcmp-ordered, for values and keys alike:
  *
  *   zero       80
- *   positive   C0..FF range: one exponent byte pair and digits in base 100, see number.c
- *   negative   the complement of the positive form, ended by FF
+ *   positive   C0, e + 129, pair + 1, pair + 1, ...
+ *   negative   the same bytes complemented (40 is written 3F), then FF
+ *
+ * where the number is 0.d1d2d3... * 10^e with d1 not zero (e from -129 to 126), and the pairs are
+ * d1d2, d3d4, ..., the last filled up with a zero, none of them 00 at the end.
  *
  * Equal numbers have equal bytes; byte order is numeric order, also where one form is a prefix of
  * another. */

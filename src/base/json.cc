@@ -1,0 +1,245 @@
+// simdjson's DOM behind the C interface of json.h: the one C++ file. A struct json is simdjson's own reference into its
+// tape (document and index), so reading costs what simdjson costs. The text is copied once, to give it the padding simdjson
+// wants.
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include <simdjson.h>
+
+extern "C" {
+#include "base/buf.h"
+#include "base/json.h"
+}
+
+using simdjson::internal::tape_ref;
+using simdjson::internal::tape_type;
+
+struct json_parser {
+    simdjson::dom::parser parser;
+    simdjson::dom::document document;
+    uint8_t *text = nullptr;
+    size_t room = 0;
+};
+
+static const size_t kKeepText = 256 * 1024; // a parser at rest keeps no more text than this
+
+static tape_ref tape_of(struct json value)
+{
+    return tape_ref(static_cast<const simdjson::dom::document *>(value.document), value.place);
+}
+
+static struct json json_at(struct json value, size_t place)
+{
+    return json{value.document, place};
+}
+
+static struct bytes string_at(const tape_ref &tape)
+{
+    std::string_view view = tape.get_string_view();
+    return bytes{reinterpret_cast<const uint8_t *>(view.data()), view.size()};
+}
+
+extern "C" {
+
+struct json_parser *json_parser_new(void)
+{
+    return new (std::nothrow) json_parser;
+}
+
+void json_parser_free(struct json_parser *parser)
+{
+    if (parser != nullptr) {
+        std::free(parser->text);
+        delete parser;
+    }
+}
+
+enum err json_parse(struct json_parser *parser, struct bytes text, struct json *root)
+{
+    if (parser->room < text.len + simdjson::SIMDJSON_PADDING || parser->room > kKeepText) {
+        size_t room = text.len + simdjson::SIMDJSON_PADDING;
+        room = room < 4096 ? 4096 : room;
+        std::free(parser->text);
+        parser->text = static_cast<uint8_t *>(std::malloc(room));
+        parser->room = parser->text == nullptr ? 0 : room;
+        if (parser->text == nullptr) {
+            return ERR_NOMEM;
+        }
+    }
+    if (text.len > 0) {
+        std::memcpy(parser->text, text.ptr, text.len);
+    }
+    std::memset(parser->text + text.len, 0, simdjson::SIMDJSON_PADDING);
+    auto result = parser->parser.parse_into_document(parser->document, parser->text, text.len, false);
+    if (result.error() == simdjson::MEMALLOC) {
+        return ERR_NOMEM;
+    }
+    if (result.error() != simdjson::SUCCESS) {
+        return ERR_INVALID;
+    }
+    *root = json{&parser->document, 1};
+    return OK;
+}
+
+enum json_type json_type(struct json value)
+{
+    switch (tape_of(value).tape_ref_type()) {
+    case tape_type::START_ARRAY:
+        return JSON_ARRAY;
+    case tape_type::START_OBJECT:
+        return JSON_OBJECT;
+    case tape_type::STRING:
+        return JSON_STRING;
+    case tape_type::INT64:
+        return JSON_INTEGER;
+    case tape_type::UINT64:
+    case tape_type::DOUBLE:
+        return JSON_NUMBER;
+    case tape_type::TRUE_VALUE:
+        return JSON_TRUE;
+    case tape_type::FALSE_VALUE:
+        return JSON_FALSE;
+    default:
+        return JSON_NULL;
+    }
+}
+
+struct bytes json_string(struct json value)
+{
+    return string_at(tape_of(value));
+}
+
+int64_t json_integer(struct json value)
+{
+    return tape_of(value).next_tape_value<int64_t>();
+}
+
+double json_number(struct json value)
+{
+    tape_ref tape = tape_of(value);
+    switch (tape.tape_ref_type()) {
+    case tape_type::INT64:
+        return static_cast<double>(tape.next_tape_value<int64_t>());
+    case tape_type::UINT64:
+        return static_cast<double>(tape.next_tape_value<uint64_t>());
+    default:
+        return tape.next_tape_value<double>();
+    }
+}
+
+size_t json_count(struct json value)
+{
+    return tape_of(value).scope_count();
+}
+
+struct json_iter json_iter_of(struct json value)
+{
+    tape_ref tape = tape_of(value);
+    return json_iter{json_at(value, value.place + 1), static_cast<size_t>(tape.matching_brace_index()) - 1};
+}
+
+bool json_next(struct json_iter *iter, struct json *value)
+{
+    if (iter->at.place >= iter->end) {
+        return false;
+    }
+    *value = iter->at;
+    iter->at.place = tape_of(iter->at).after_element();
+    return true;
+}
+
+bool json_next_member(struct json_iter *iter, struct bytes *name, struct json *value)
+{
+    if (iter->at.place >= iter->end) {
+        return false;
+    }
+    *name = string_at(tape_of(iter->at));
+    *value = json_at(iter->at, iter->at.place + 1);
+    iter->at.place = tape_of(*value).after_element();
+    return true;
+}
+
+bool json_member(struct json object, struct bytes name, struct json *value)
+{
+    struct json_iter iter = json_iter_of(object);
+    struct bytes found;
+    struct json at;
+    bool any = false;
+    while (json_next_member(&iter, &found, &at)) {
+        if (bytes_equal(found, name)) {
+            *value = at;
+            any = true;
+        }
+    }
+    return any;
+}
+
+void json_add_string(struct buf *buf, struct bytes text)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t *out = buf_room(buf, text.len + 2); /* the common case: nothing to escape */
+    if (out == nullptr) {
+        return;
+    }
+    size_t clean = 0;
+    while (clean < text.len && text.ptr[clean] >= 0x20 && text.ptr[clean] != '"' && text.ptr[clean] != '\\') {
+        clean++;
+    }
+    *out++ = '"';
+    if (clean > 0) {
+        std::memcpy(out, text.ptr, clean);
+    }
+    buf->len += clean + 1;
+    if (clean == text.len) {
+        out[clean] = '"';
+        buf->len++;
+        return;
+    }
+    for (size_t i = clean; i < text.len;) {
+        uint8_t c = text.ptr[i];
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            size_t end = i + 1;
+            while (end < text.len && text.ptr[end] >= 0x20 && text.ptr[end] != '"' && text.ptr[end] != '\\') {
+                end++;
+            }
+            buf_add(buf, bytes{text.ptr + i, end - i});
+            i = end;
+            continue;
+        }
+        uint8_t escape[6] = {'\\', c, 0, 0, 0, 0};
+        size_t len = 2;
+        switch (c) {
+        case '\b':
+            escape[1] = 'b';
+            break;
+        case '\f':
+            escape[1] = 'f';
+            break;
+        case '\n':
+            escape[1] = 'n';
+            break;
+        case '\r':
+            escape[1] = 'r';
+            break;
+        case '\t':
+            escape[1] = 't';
+            break;
+        case '"':
+        case '\\':
+            break;
+        default:
+            escape[1] = 'u';
+            escape[2] = '0';
+            escape[3] = '0';
+            escape[4] = static_cast<uint8_t>(digits[c >> 4]);
+            escape[5] = static_cast<uint8_t>(digits[c & 15]);
+            len = 6;
+        }
+        buf_add(buf, bytes{escape, len});
+        i++;
+    }
+    buf_add_byte(buf, '"');
+}
+
+} // extern "C"
