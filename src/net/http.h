@@ -23,7 +23,7 @@
 struct loop;
 struct connection;
 
-enum http_method {
+enum http_verb {
     HTTP_METHOD_GET,
     HTTP_METHOD_POST,
     HTTP_METHOD_PUT,
@@ -44,7 +44,7 @@ struct http_request {
     struct connection *connection;
     struct arena *arena; /* of the request; reset after the answer */
     void *user;          /* the service's own */
-    enum http_method method;
+    enum http_verb method;
     struct bytes method_text;
     struct bytes path;  /* before '?', as sent */
     struct bytes query; /* after '?', as sent; empty if none */
