@@ -1,0 +1,252 @@
+/* System calls on files, each with its one way of failing. */
+#include "sys/file.h"
+
+#include "base/note.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static enum err failed(const char *call, const char *path)
+{
+    int cause = errno;
+    char text[128];
+    NOTE(NOTE_ERROR, "file.failed", NOTE_S("call", call), NOTE_S("path", path),
+         NOTE_S("cause", strerror_r(cause, text, sizeof(text))));
+    return cause == ENOSPC || cause == EDQUOT ? ERR_FULL : ERR_IO;
+}
+
+/* For calls that know only the descriptor. */
+static enum err failed_fd(const char *call, int fd)
+{
+    char link[64];
+    char path[PATH_MAX];
+    int cause = errno;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof(path) - 1);
+    path[len < 0 ? 0 : len] = 0;
+    errno = cause;
+    return failed(call, path);
+}
+
+enum err file_open(const char *path, enum file_mode mode, int *out)
+{
+    static const int flags[] = {
+        [FILE_READ] = O_RDONLY,
+        [FILE_UPDATE] = O_RDWR,
+        [FILE_UPDATE_DIRECT] = O_RDWR | O_DIRECT,
+        [FILE_CREATE] = O_RDWR | O_CREAT | O_TRUNC,
+    };
+    int fd;
+    do {
+        fd = open(path, flags[mode] | O_CLOEXEC, 0600);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0) {
+        if (errno == ENOENT) {
+            return ERR_NOT_FOUND;
+        }
+        return mode == FILE_UPDATE_DIRECT && errno == EINVAL ? ERR_INVALID : failed("open", path);
+    }
+    *out = fd;
+    return OK;
+}
+
+enum err file_close(int fd)
+{
+    return fd < 0 || close(fd) == 0 ? OK : failed("close", "");
+}
+
+enum err file_read(int fd, void *out, size_t len, uint64_t offset, size_t *got)
+{
+    uint8_t *next = out;
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = pread(fd, next + done, len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return failed_fd("pread", fd);
+        }
+        if (n == 0) {
+            break;
+        }
+        done += (size_t)n;
+    }
+    *got = done;
+    return OK;
+}
+
+enum err file_write(int fd, const void *data, size_t len, uint64_t offset)
+{
+    const uint8_t *next = data;
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = pwrite(fd, next + done, len - done, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return failed_fd("pwrite", fd);
+        }
+        done += (size_t)n;
+    }
+    return OK;
+}
+
+enum err file_sync(int fd)
+{
+    return fdatasync(fd) == 0 ? OK : failed_fd("fdatasync", fd);
+}
+
+enum err file_truncate(int fd, uint64_t len)
+{
+    return ftruncate(fd, (off_t)len) == 0 ? OK : failed_fd("ftruncate", fd);
+}
+
+enum err file_size(int fd, uint64_t *len)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        return failed_fd("fstat", fd);
+    }
+    *len = (uint64_t)status.st_size;
+    return OK;
+}
+
+enum err file_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? OK : failed("rename", from);
+}
+
+enum err file_remove(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT ? OK : failed("unlink", path);
+}
+
+bool file_exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+enum err directory_make(const char *path)
+{
+    return mkdir(path, 0700) == 0 || errno == EEXIST ? OK : failed("mkdir", path);
+}
+
+enum err directory_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return failed("open", path);
+    }
+    enum err err = fsync(fd) == 0 ? OK : failed("fsync", path);
+    enum err closed = file_close(fd);
+    return err != OK ? err : closed;
+}
+
+enum err directory_list(const char *path, void (*fn)(void *arg, const char *name), void *arg)
+{
+    DIR *directory = opendir(path);
+    struct dirent *entry;
+    if (directory == NULL) {
+        return errno == ENOENT ? ERR_NOT_FOUND : failed("opendir", path);
+    }
+    while ((entry = readdir(directory)) !=
+           NULL) { /* NOLINT(concurrency-mt-unsafe): its own stream */
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            fn(arg, entry->d_name);
+        }
+    }
+    closedir(directory);
+    return OK;
+}
+
+enum err file_lock(int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        return OK;
+    }
+    return errno == EWOULDBLOCK ? ERR_BUSY : failed_fd("flock", fd);
+}
+
+enum err volume_free(const char *path, uint64_t *bytes)
+{
+    struct statvfs status;
+    if (statvfs(path, &status) != 0) {
+        return failed("statvfs", path);
+    }
+    *bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    return OK;
+}
+
+enum err file_read_all(const char *path, size_t max, struct arena *arena, struct bytes *out)
+{
+    int fd = -1;
+    uint64_t len = 0;
+    size_t got = 0;
+    TRY(file_open(path, FILE_READ, &fd));
+    enum err err = file_size(fd, &len);
+    if (err == OK && len > max) {
+        err = ERR_RANGE;
+    }
+    uint8_t *text = err == OK ? arena_alloc(arena, (size_t)len + 1) : NULL;
+    if (err == OK) {
+        err = text == NULL ? ERR_NOMEM : file_read(fd, text, (size_t)len, 0, &got);
+    }
+    enum err closed = file_close(fd);
+    TRY(err);
+    TRY(closed);
+    text[got] = 0;
+    *out = bytes_of(text, got);
+    return OK;
+}
+
+static void parent_of(const char *path, char *out, size_t room)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL) {
+        snprintf(out, room, ".");
+    } else {
+        snprintf(out, room, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    }
+}
+
+enum err file_write_all(const char *path, struct bytes data, unsigned mode)
+{
+    char beside[PATH_MAX];
+    char parent[PATH_MAX];
+    int fd = -1;
+    snprintf(beside, sizeof(beside), "%s.new", path);
+    parent_of(path, parent, sizeof(parent));
+    TRY(file_open(beside, FILE_CREATE, &fd));
+    enum err err = fchmod(fd, (mode_t)mode) == 0 ? OK : failed("fchmod", beside);
+    err = err != OK ? err : file_write(fd, data.ptr, data.len, 0);
+    err = err != OK ? err : file_sync(fd);
+    enum err closed = file_close(fd);
+    err = err != OK ? err : closed;
+    err = err != OK ? err : file_rename(beside, path);
+    if (err != OK) {
+        (void)file_remove(beside);
+        return err;
+    }
+    return directory_sync(parent);
+}
+
+enum err file_absolute(const char *path, char *out, size_t room)
+{
+    char *full = realpath(path, NULL);
+    if (full == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    snprintf(out, room, "%s", full);
+    free(full);
+    return OK;
+}
