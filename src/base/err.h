@@ -20,6 +20,13 @@ enum err {
         }                                                                                          \
     } while (0)
 
+/* Lets an error go on purpose; a comment beside it says why. */
+#define IGNORE(call)                                                                               \
+    do {                                                                                           \
+        enum err ignored_ = (call);                                                                \
+        (void)ignored_;                                                                            \
+    } while (0)
+
 /* The text of the table, static. */
 const char *err_text(enum err err);
 

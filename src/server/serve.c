@@ -102,7 +102,7 @@ static int serve(struct server *server, struct arena *arena)
     free(server->loops);
     chat_close(server->chat);
     struct bytes url = arena_printf(arena, "%s/url", config->data);
-    (void)file_remove((const char *)url.ptr);
+    IGNORE(file_remove((const char *)url.ptr));
     enum err closed = store_close(server->store);
     if (closed != OK) {
         NOTE(NOTE_ERROR, "store.close", NOTE_S("error", err_text(closed)));

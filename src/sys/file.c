@@ -234,7 +234,7 @@ enum err file_write_all(const char *path, struct bytes data, unsigned mode)
     err = err != OK ? err : closed;
     err = err != OK ? err : file_rename(beside, path);
     if (err != OK) {
-        (void)file_remove(beside);
+        IGNORE(file_remove(beside)); /* the first error is the one to tell */
         return err;
     }
     return directory_sync(parent);
