@@ -38,6 +38,7 @@ const char *fault_wire_name(enum fault_code code);
 unsigned fault_status(enum fault_code code);
 
 struct op_call;
+struct decode;
 
 /* How a member of an input or output struct is named, typed, bounded and placed: see field.h. */
 struct field;
@@ -48,12 +49,22 @@ struct op {
     const char *name; /* the wire's: "PutItem" */
     enum op_api api;
     bool writes;
+    bool envelopes;  /* faults of values and expressions wear DynamoDB's envelope */
+    bool old_values; /* decodes values as DynamoDB's older layer: its texts name the :key */
     size_t in_size;
     size_t out_size;
+    size_t commit_offset; /* of a uint64_t in the output that takes the commit number; 0: none */
     const struct field *in_fields;
     const struct field *out_fields;
-    /* Checks that need no store, in DynamoDB's order. ERR_FAULT with the call's fault set. May be
-     * NULL. */
+    /* The order in which constraints are told, all joined and in their older words, when a required
+     * member is absent; wire names, NULL-ended. NULL: the order of the table, as ever. */
+    const char *const *old_order;
+    /* The end of decoding, where the operation tells faults in an order of its own or turns the
+     * wire's shape into the input's. NULL: constraints, then values. */
+    enum err (*settle)(struct op_call *call, struct decode *decode);
+    /* Checks that need neither store nor expressions, in DynamoDB's order, and what must be chosen
+     * once per call (evaluation is repeatable). ERR_FAULT with the call's fault set. May be NULL.
+     */
     enum err (*check)(struct op_call *call);
     /* The meaning; see task.evaluate. Sets call->out or the fault. */
     enum err (*run)(struct op_call *call, struct reader *reader, struct changes *changes);
@@ -96,10 +107,10 @@ unsigned fault_encode(const struct fault *fault, struct buf *out);
 MUST_USE enum err fault(struct op_call *call, enum fault_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The descriptors that callers in the process use. */
 /* All field tables as JSON, for the generator of wrong requests. */
 void op_describe_json(struct buf *out);
 
+/* The descriptors that callers in the process use. */
 extern const struct op op_put_item, op_get_item, op_update_item, op_delete_item, op_query,
     op_transact_write_items;
 

@@ -37,6 +37,8 @@ struct consumed_capacity {
     double units;                   /* 0: not asked for */
     double table_units;             /* INDEXES only */
     double read_units, write_units; /* transactions only */
+    bool given;                     /* it was asked for */
+    bool detailed;                  /* INDEXES was */
 };
 
 struct put_item_in {
@@ -113,7 +115,7 @@ struct query_in {
     bool consistent_read;
     bool has_limit;
     int32_t limit;
-    struct bytes start_key; /* ExclusiveStartKey; empty: none */
+    struct bytes start_key; /* ExclusiveStartKey; ptr NULL: none */
     enum query_select select;
     enum return_capacity capacity;
 };

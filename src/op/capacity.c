@@ -1,0 +1,38 @@
+/* Consumed capacity by DynamoDB's formulas. It limits nothing here; clients ask for it and count.
+ */
+#include "op/op_priv.h"
+
+#define READ_UNIT_BYTES 4096u
+#define WRITE_UNIT_BYTES 1024u
+
+static double units_of(size_t bytes, size_t unit);
+
+double capacity_read(size_t bytes, bool consistent)
+{
+    double units = units_of(bytes, READ_UNIT_BYTES);
+    return consistent ? units : units / 2;
+}
+
+/* The larger of both images: a write is charged for what it replaces, too. */
+double capacity_write(size_t old_bytes, size_t new_bytes)
+{
+    return units_of(old_bytes > new_bytes ? old_bytes : new_bytes, WRITE_UNIT_BYTES);
+}
+
+enum err capacity_set(struct op_call *call, struct consumed_capacity *capacity,
+                      enum return_capacity asked, const struct table *table, double units)
+{
+    capacity->given = true;
+    capacity->table_name = arena_dup(call->arena, table->name);
+    capacity->units = units;
+    capacity->detailed = asked == CAPACITY_INDEXES;
+    capacity->table_units = units;
+    return capacity->table_name.ptr == NULL ? ERR_NOMEM : OK;
+}
+
+/* Nothing still costs one. */
+static double units_of(size_t bytes, size_t unit)
+{
+    size_t units = (bytes + unit - 1) / unit;
+    return units == 0 ? 1.0 : (double)units;
+}

@@ -1,0 +1,383 @@
+/* Constraints of members: presence, length, bounds, patterns and enum sets, told in DynamoDB's
+ * envelope. "2 validation errors detected: A; B" joins the faults of one stage; which members share
+ * a stage is in each operation's table.
+ *
+ * DynamoDB has two sets of words. The older names members in camel case with the value they had; in
+ * the newer some operations name the wire's member and no value (FIELD_NO_ECHO). */
+#include "op/op_priv.h"
+
+#include "base/assert.h"
+
+#include <ctype.h>
+
+/* Where a struct hangs below the request, for paths such as transactItems.1.member.put.tableName.
+ */
+struct nest {
+    const struct nest *parent;
+    const struct field *field;
+    size_t element; /* from 1; 0: not in a list */
+};
+
+static enum err constrain_fields(struct decode *decode, const struct field *fields, void *base,
+                                 const struct nest *nest);
+static enum err constrain_field(struct decode *decode, const struct field *field, void *base,
+                                const struct nest *nest);
+static enum err constrain_name(struct decode *decode, const struct field *field, struct bytes name,
+                               const struct nest *nest);
+static enum err constrain_number(struct decode *decode, const struct field *field, int64_t number,
+                                 const struct nest *nest);
+static enum err constrain_length(struct decode *decode, const struct field *field,
+                                 struct bytes text, const struct nest *nest);
+static enum err constrain_list(struct decode *decode, const struct field *field, void *base,
+                               const struct nest *nest);
+static enum err violate(struct decode *decode, const struct field *field, enum violation_kind kind,
+                        int64_t bound, struct bytes value, const struct nest *nest);
+static struct bytes stray_text(const struct decode *decode, const void *place);
+static struct bytes render_path(struct arena *arena, const struct nest *nest,
+                                const struct field *field);
+static void take_old_order(struct decode *decode);
+static void render(struct buf *out, const struct violation *violation, bool old);
+
+enum err constrain(struct decode *decode)
+{
+    TRY(constrain_fields(decode, decode->call->op->in_fields, decode->call->in, NULL));
+    if (decode->call->op->old_order != NULL) {
+        take_old_order(decode);
+    }
+    return OK;
+}
+
+enum err decode_tell_violations(struct decode *decode, unsigned stage)
+{
+    unsigned lowest = stage;
+    size_t count = 0;
+    const struct violation *first = NULL;
+    struct buf text;
+    for (const struct violation *v = decode->violations; v != NULL; v = v->next) {
+        if (v->stage < lowest || (v->stage == lowest && first == NULL)) {
+            lowest = v->stage;
+            first = v;
+            count = 0;
+        }
+        count += v->stage == lowest;
+    }
+    if (first == NULL) {
+        return OK;
+    }
+    buf_init(&text, 64u * 1024u);
+    if (count > 1) {
+        buf_printf(&text, "%zu validation errors detected: ", count);
+    } else if ((first->field->flags & FIELD_BARE) == 0 || decode->old_words) {
+        bool control =
+            first->kind == VIOLATES_CONTROL_PRESENCE || first->kind == VIOLATES_CONTROL_LENGTH;
+        buf_add_cstr(&text, control ? "" : ENVELOPE_ONE);
+    }
+    for (const struct violation *v = first; v != NULL; v = v->next) {
+        if (v->stage == lowest) {
+            buf_add_cstr(&text, v == first ? "" : "; ");
+            render(&text, v, decode->old_words);
+        }
+    }
+    enum err err = fault_text(decode->call, FAULT_VALIDATION, false, buf_bytes(&text));
+    buf_fini(&text);
+    return err;
+}
+
+static enum err constrain_fields(struct decode *decode, const struct field *fields, void *base,
+                                 const struct nest *nest)
+{
+    for (const struct field *field = fields; field->type != FIELD_END; field++) {
+        TRY(constrain_field(decode, field, base, nest));
+    }
+    return OK;
+}
+
+static enum err constrain_field(struct decode *decode, const struct field *field, void *base,
+                                const struct nest *nest)
+{
+    char *place = (char *)base + field->offset;
+    bool given = field->given != 0 && *(const bool *)((char *)base + field->given);
+    bool required = (field->flags & FIELD_REQUIRED) != 0;
+    switch (field->type) {
+    case FIELD_STRING: {
+        struct bytes text = *(const struct bytes *)(const void *)place;
+        if (field->form != FORM_ANY) {
+            return constrain_name(decode, field, text, nest);
+        }
+        given = text.ptr != NULL;
+        if (given) {
+            return constrain_length(decode, field, text, nest);
+        }
+        break;
+    }
+    case FIELD_ITEM:
+    case FIELD_NAMES:
+        given = ((const struct bytes *)(const void *)place)->ptr != NULL;
+        break;
+    case FIELD_ENUM: {
+        int value = *(const int *)(const void *)place;
+        given = value != 0;
+        if (value == ENUM_STRAY) {
+            return violate(decode, field, VIOLATES_SET, 0, stray_text(decode, place), nest);
+        }
+        break;
+    }
+    case FIELD_INTEGER:
+        if (given) {
+            return constrain_number(decode, field, *(const int32_t *)(const void *)place, nest);
+        }
+        break;
+    case FIELD_LONG:
+        if (given) {
+            return constrain_number(decode, field, *(const int64_t *)(const void *)place, nest);
+        }
+        break;
+    case FIELD_STRUCT:
+        if (given) {
+            const struct nest below = {nest, field, 0};
+            return constrain_fields(decode, field->shape->fields, place, &below);
+        }
+        break;
+    case FIELD_LIST:
+        given = *(void *const *)(const void *)place != NULL;
+        if (given) {
+            return constrain_list(decode, field, base, nest);
+        }
+        break;
+    case FIELD_BOOL:
+    case FIELD_UNBUILT:
+        return OK;
+    case FIELD_END:
+    case FIELD_STRINGS:
+    case FIELD_ITEMS:
+    case FIELD_SIZE:
+    case FIELD_DOUBLE:
+    case FIELD_TIME:
+    case FIELD_SECONDS:
+        ASSERT(false); /* a type of answers in a table of requests */
+    }
+    return required && !given ? violate(decode, field, VIOLATES_PRESENCE, 0, BYTES_NONE, nest) : OK;
+}
+
+/* A name, or the ARN of a table. */
+static enum err constrain_name(struct decode *decode, const struct field *field, struct bytes name,
+                               const struct nest *nest)
+{
+    bool control = field->form == FORM_CONTROL_NAME;
+    if (name.ptr == NULL) {
+        if ((field->flags & FIELD_REQUIRED) == 0) {
+            return OK;
+        }
+        return violate(decode, field, control ? VIOLATES_CONTROL_PRESENCE : VIOLATES_PRESENCE, 0,
+                       BYTES_NONE, nest);
+    }
+    if (bytes_start_with(name, BYTES("arn:")) && name.len <= TABLE_ARN_MAX) {
+        return OK;
+    }
+    bool fits = true;
+    for (size_t i = 0; i < name.len && fits; i++) {
+        uint8_t c = name.ptr[i];
+        fits = isalnum(c) || c == '_' || c == '.' || c == '-';
+    }
+    if (field->form == FORM_TABLE_NAME_PATTERN && !fits) {
+        TRY(violate(decode, field, VIOLATES_PATTERN, 0, name, nest));
+    }
+    if (name.len < TABLE_NAME_MIN || name.len > TABLE_NAME_MAX) {
+        bool below = name.len < TABLE_NAME_MIN;
+        enum violation_kind kind = control ? VIOLATES_CONTROL_LENGTH
+                                   : below ? VIOLATES_LENGTH_MIN
+                                           : VIOLATES_LENGTH_MAX;
+        int64_t bound = name.len == 0 ? 1 : below ? TABLE_NAME_MIN : TABLE_NAME_MAX;
+        TRY(violate(decode, field, kind, bound, name, nest));
+        if (field->form == FORM_TABLE_NAME || control) {
+            return OK;
+        }
+    }
+    if (field->form != FORM_TABLE_NAME_PATTERN && !fits) {
+        return violate(decode, field, VIOLATES_PATTERN, 0, name, nest);
+    }
+    return OK;
+}
+
+static enum err constrain_number(struct decode *decode, const struct field *field, int64_t number,
+                                 const struct nest *nest)
+{
+    bool below = field->min != 0 && number < field->min;
+    bool above = field->max != 0 && number > field->max;
+    if (!below && !above) {
+        return OK;
+    }
+    struct bytes shown = arena_printf(decode->call->arena, "%lld", (long long)number);
+    return violate(decode, field, below ? VIOLATES_VALUE_MIN : VIOLATES_VALUE_MAX,
+                   below ? field->min : field->max, shown, nest);
+}
+
+static enum err constrain_length(struct decode *decode, const struct field *field,
+                                 struct bytes text, const struct nest *nest)
+{
+    if ((int64_t)text.len < field->min) {
+        return violate(decode, field, VIOLATES_LENGTH_MIN, field->min, text, nest);
+    }
+    if (field->max != 0 && (int64_t)text.len > field->max) {
+        return violate(decode, field, VIOLATES_LENGTH_MAX, field->max, text, nest);
+    }
+    return OK;
+}
+
+static enum err constrain_list(struct decode *decode, const struct field *field, void *base,
+                               const struct nest *nest)
+{
+    char *elements = *(char **)(void *)((char *)base + field->offset);
+    size_t count = *(const size_t *)(const void *)((char *)base + field->count);
+    if ((int64_t)count < field->min) {
+        return violate(decode, field, VIOLATES_LENGTH_MIN, field->min, BYTES("[]"), nest);
+    }
+    if (field->max != 0 && (int64_t)count > field->max) {
+        return violate(decode, field, VIOLATES_LENGTH_MAX, field->max, BYTES("[...]"), nest);
+    }
+    for (size_t i = 0; i < count && i < LIST_DECODED_MAX; i++) {
+        const struct nest below = {nest, field, i + 1};
+        TRY(constrain_fields(decode, field->shape->fields, elements + i * field->shape->size,
+                             &below));
+    }
+    return OK;
+}
+
+static enum err violate(struct decode *decode, const struct field *field, enum violation_kind kind,
+                        int64_t bound, struct bytes value, const struct nest *nest)
+{
+    struct arena *arena = decode->call->arena;
+    struct violation *violation = arena_alloc(arena, sizeof(*violation));
+    struct bytes path = render_path(arena, nest, field);
+    if (violation == NULL || path.ptr == NULL) {
+        return ERR_NOMEM;
+    }
+    /* An empty name is told before everything else, and alone. */
+    bool empty_name =
+        nest == NULL && field->form != FORM_ANY && kind == VIOLATES_LENGTH_MIN && value.len == 0;
+    bool first = empty_name || kind == VIOLATES_CONTROL_PRESENCE || kind == VIOLATES_CONTROL_LENGTH;
+    *violation = (struct violation){.field = field,
+                                    .kind = kind,
+                                    .stage = first ? 0 : field->stage,
+                                    .bound = bound,
+                                    .value = value,
+                                    .path = path,
+                                    .unechoed = empty_name};
+    *decode->violations_end = violation;
+    decode->violations_end = &violation->next;
+    return OK;
+}
+
+static struct bytes stray_text(const struct decode *decode, const void *place)
+{
+    const struct stray *stray = decode->strays;
+    while (stray != NULL && stray->place != place) {
+        stray = stray->next;
+    }
+    ASSERT(stray != NULL);
+    return stray->text;
+}
+
+static struct bytes render_path(struct arena *arena, const struct nest *nest,
+                                const struct field *field)
+{
+    struct bytes above = BYTES("");
+    if (nest != NULL) {
+        above = render_path(arena, nest->parent, nest->field);
+        if (above.ptr != NULL && nest->element > 0) {
+            above = arena_printf(arena, "%.*s.%zu.member", BYTES_FMT(above), nest->element);
+        }
+        if (above.ptr != NULL) {
+            above = arena_printf(arena, "%.*s.", BYTES_FMT(above));
+        }
+    }
+    return above.ptr == NULL ? above
+                             : arena_printf(arena, "%.*s%c%s", BYTES_FMT(above),
+                                            tolower(field->name.ptr[0]), field->name.ptr + 1);
+}
+
+/* A required member is absent: the whole request is told of in the older order and words. */
+static void take_old_order(struct decode *decode)
+{
+    bool absent = false;
+    for (const struct violation *v = decode->violations; v != NULL; v = v->next) {
+        absent = absent || v->kind == VIOLATES_PRESENCE;
+    }
+    if (!absent) {
+        return;
+    }
+    struct violation *all = decode->violations;
+    decode->violations = NULL;
+    decode->violations_end = &decode->violations;
+    decode->old_words = true;
+    for (const char *const *name = decode->call->op->old_order; *name != NULL; name++) {
+        for (struct violation **link = &all; *link != NULL;) {
+            struct violation *v = *link;
+            bool untold = v->field->form != FORM_ANY && v->kind != VIOLATES_PRESENCE;
+            if (untold || !bytes_equal(v->field->name, bytes_cstr(*name))) {
+                link = &v->next;
+                continue;
+            }
+            *link = v->next;
+            v->next = NULL;
+            v->stage = 0;
+            *decode->violations_end = v;
+            decode->violations_end = &v->next;
+        }
+    }
+}
+
+static void render(struct buf *out, const struct violation *violation, bool old)
+{
+    const struct field *field = violation->field;
+    bool unechoed = violation->unechoed || (!old && (field->flags & FIELD_NO_ECHO) != 0);
+    if (violation->kind == VIOLATES_CONTROL_PRESENCE) {
+        buf_printf(out, "The parameter '%s' is required but was not present in the request",
+                   field->name.ptr);
+        return;
+    }
+    if (violation->kind == VIOLATES_CONTROL_LENGTH) {
+        buf_printf(out, "%s must be at least %d characters long and at most %d characters long",
+                   field->name.ptr, TABLE_NAME_MIN, TABLE_NAME_MAX);
+        return;
+    }
+    if (violation->kind == VIOLATES_SET && field->set->bare != NULL && !old) {
+        buf_add_cstr(out, field->set->bare);
+        return;
+    }
+    if (unechoed) {
+        buf_printf(out, "Value at '%s'", field->name.ptr);
+    } else if (violation->value.ptr == NULL) {
+        buf_printf(out, "Value null at '%.*s'", BYTES_FMT(violation->path));
+    } else {
+        buf_printf(out, "Value '%.*s' at '%.*s'", BYTES_FMT(violation->value),
+                   BYTES_FMT(violation->path));
+    }
+    buf_add_cstr(out, " failed to satisfy constraint: Member must ");
+    switch (violation->kind) {
+    case VIOLATES_PRESENCE:
+        buf_add_cstr(out, "not be null");
+        break;
+    case VIOLATES_LENGTH_MIN:
+        buf_printf(out, "have length greater than or equal to %lld", (long long)violation->bound);
+        break;
+    case VIOLATES_LENGTH_MAX:
+        buf_printf(out, "have length less than or equal to %lld", (long long)violation->bound);
+        break;
+    case VIOLATES_VALUE_MIN:
+        buf_printf(out, "have value greater than or equal to %lld", (long long)violation->bound);
+        break;
+    case VIOLATES_VALUE_MAX:
+        buf_printf(out, "have value less than or equal to %lld", (long long)violation->bound);
+        break;
+    case VIOLATES_PATTERN:
+        buf_add_cstr(out, "satisfy regular expression pattern: [a-zA-Z0-9_.-]+");
+        break;
+    case VIOLATES_SET:
+        buf_printf(out, "satisfy enum value set: %s", field->set->text);
+        break;
+    case VIOLATES_CONTROL_PRESENCE:
+    case VIOLATES_CONTROL_LENGTH:
+        break;
+    }
+}

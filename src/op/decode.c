@@ -1,0 +1,414 @@
+/* Hop 3 of the straight path: after server/dispatch.c, before the operation's own file. A request's
+ * JSON becomes the operation's input struct, driven by its field table.
+ *
+ * Members are walked once, as they come; unknown ones are ignored and null is absence, as in
+ * DynamoDB. A wrong JSON type is told at once (SerializationException); everything else waits until
+ * all members were seen, since DynamoDB's order is types, constraints, values. */
+#include "op/op_priv.h"
+
+#include "base/assert.h"
+
+/* Java's saturating conversions, of which DynamoDB's are. */
+#define LONG_LIMIT 9223372036854775807.0
+
+static enum err decode_struct(struct decode *decode, const struct field *fields, struct json object,
+                              void *base);
+static const struct field *find_field(const struct field *fields, struct bytes name);
+static enum err decode_field(struct decode *decode, const struct field *field, struct json value,
+                             void *base);
+static enum err decode_string(struct decode *decode, const struct field *field, struct json value,
+                              struct bytes *out);
+static enum err decode_enum(struct decode *decode, const struct field *field, struct json value,
+                            int *out);
+static enum err decode_bool(struct decode *decode, struct json value, bool *out);
+static enum err decode_number(struct decode *decode, const char *java, struct json value,
+                              int64_t *out);
+static enum err decode_item(struct decode *decode, const struct field *field, struct json value,
+                            struct bytes *out);
+static enum err decode_names(struct decode *decode, struct json value, struct bytes *out);
+static enum err decode_list(struct decode *decode, const struct field *field, struct json value,
+                            void *base);
+static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
+                            const struct item_fault *refused);
+static enum err refuse_type(struct decode *decode, struct json value, const char *java);
+static enum err refuse_shape(struct decode *decode, struct json value, const char *java);
+
+static inline void *at(void *base, size_t offset)
+{
+    return (char *)base + offset;
+}
+
+enum err op_decode(struct op_call *call, struct json root)
+{
+    struct decode decode;
+    decode.call = call;
+    decode.strays = NULL;
+    decode.violations = NULL;
+    decode.violations_end = &decode.violations;
+    decode.old_words = false;
+    decode.unbuilt = NULL;
+    decode.value_refused = false;
+    decode.value_key = BYTES_NONE;
+    call->fault = (struct fault){0};
+    call->in = arena_zalloc(call->arena, call->op->in_size);
+    if (call->in == NULL) {
+        call->fault.code = FAULT_INTERNAL;
+        return ERR_NOMEM;
+    }
+    enum err err = decode_struct(&decode, call->op->in_fields, root, call->in);
+    if (err == OK) {
+        err = constrain(&decode);
+    }
+    if (err == OK && call->op->settle != NULL) {
+        err = call->op->settle(call, &decode);
+    } else if (err == OK) {
+        err = decode_tell_violations(&decode, UINT32_MAX);
+        err = err != OK ? err : decode_tell_values(&decode);
+    }
+    if (err == ERR_NOMEM) {
+        call->fault = (struct fault){.code = FAULT_INTERNAL};
+    }
+    return err;
+}
+
+enum err decode_tell_values(struct decode *decode)
+{
+    struct op_call *call = decode->call;
+    const struct item_fault *refused = &decode->value;
+    if (decode->unbuilt != NULL) {
+        return fault(call, FAULT_VALIDATION, "Headwater does not support %s yet", decode->unbuilt);
+    }
+    if (!decode->value_refused) {
+        return OK;
+    }
+    if (decode->value_key.ptr != NULL) {
+        return fault(call, FAULT_VALIDATION,
+                     "ExpressionAttributeValues contains invalid value: %s for key %.*s",
+                     refused->text, BYTES_FMT(decode->value_key));
+    }
+    bool enveloped = refused->kind == ITEM_REFUSED_VALIDATION ||
+                     (refused->kind == ITEM_REFUSED_DEPTH && refused->depth <= DEPTH_ENVELOPED_MAX);
+    return fault_text(call, FAULT_VALIDATION, call->op->envelopes && enveloped,
+                      bytes_cstr(refused->text));
+}
+
+static enum err decode_struct(struct decode *decode, const struct field *fields, struct json object,
+                              void *base)
+{
+    struct json_iter iter = json_iter_of(object);
+    struct bytes name;
+    struct json value;
+    while (json_next_member(&iter, &name, &value)) {
+        const struct field *field = find_field(fields, name);
+        if (field == NULL || json_type(value) == JSON_NULL) {
+            continue;
+        }
+        TRY(decode_field(decode, field, value, base));
+        if (field->given != 0) {
+            *(bool *)at(base, field->given) = true;
+        }
+    }
+    return OK;
+}
+
+/* Tables are short and names differ early: two compares tell nearly all of them apart. */
+static const struct field *find_field(const struct field *fields, struct bytes name)
+{
+    if (name.len == 0) {
+        return NULL;
+    }
+    for (const struct field *field = fields; field->type != FIELD_END; field++) {
+        if (field->name.len == name.len && field->name.ptr[0] == name.ptr[0] &&
+            memcmp(field->name.ptr, name.ptr, name.len) == 0) {
+            return field;
+        }
+    }
+    return NULL;
+}
+
+static enum err decode_field(struct decode *decode, const struct field *field, struct json value,
+                             void *base)
+{
+    void *place = at(base, field->offset);
+    int64_t number = 0;
+    switch (field->type) {
+    case FIELD_STRING:
+        return decode_string(decode, field, value, place);
+    case FIELD_ENUM:
+        return decode_enum(decode, field, value, place);
+    case FIELD_BOOL:
+        return decode_bool(decode, value, place);
+    case FIELD_INTEGER:
+        TRY(decode_number(decode, "Integer", value, &number));
+        number = number > INT32_MAX ? INT32_MAX : number < INT32_MIN ? INT32_MIN : number;
+        *(int32_t *)place = (int32_t)number;
+        return OK;
+    case FIELD_LONG:
+        return decode_number(decode, "Long", value, place);
+    case FIELD_ITEM:
+        return decode_item(decode, field, value, place);
+    case FIELD_NAMES:
+        return decode_names(decode, value, place);
+    case FIELD_STRUCT:
+        if (json_type(value) != JSON_OBJECT) {
+            return refuse_shape(decode, value, field->shape->type);
+        }
+        return decode_struct(decode, field->shape->fields, value, place);
+    case FIELD_LIST:
+        return decode_list(decode, field, value, base);
+    case FIELD_UNBUILT:
+        if (decode->unbuilt == NULL) {
+            decode->unbuilt = (const char *)field->name.ptr;
+        }
+        return OK;
+    case FIELD_END:
+    case FIELD_STRINGS:
+    case FIELD_ITEMS:
+    case FIELD_SIZE:
+    case FIELD_DOUBLE:
+    case FIELD_TIME:
+    case FIELD_SECONDS:
+        break;
+    }
+    ASSERT(false); /* a type of answers in a table of requests */
+    return ERR_INVALID;
+}
+
+static enum err decode_string(struct decode *decode, const struct field *field, struct json value,
+                              struct bytes *out)
+{
+    (void)field;
+    if (json_type(value) != JSON_STRING) {
+        return refuse_type(decode, value, "String");
+    }
+    struct bytes text = json_string(value);
+    *out = text.ptr != NULL ? text : BYTES("");
+    return OK;
+}
+
+static enum err decode_enum(struct decode *decode, const struct field *field, struct json value,
+                            int *out)
+{
+    if (json_type(value) != JSON_STRING) {
+        return refuse_type(decode, value, "String");
+    }
+    struct bytes text = json_string(value);
+    for (size_t i = 0; i < field->set->count; i++) {
+        const char *name = field->set->names[i];
+        if (name != NULL && bytes_equal(text, bytes_cstr(name))) {
+            *out = (int)i;
+            return OK;
+        }
+    }
+    struct stray *stray = arena_alloc(decode->call->arena, sizeof(*stray));
+    if (stray == NULL) {
+        return ERR_NOMEM;
+    }
+    *stray = (struct stray){decode->strays, out, text.ptr != NULL ? text : BYTES("")};
+    decode->strays = stray;
+    *out = ENUM_STRAY;
+    return OK;
+}
+
+static enum err decode_bool(struct decode *decode, struct json value, bool *out)
+{
+    static const char *const words[2][4] = {{"false", "f", "no", "n"}, {"true", "t", "yes", "y"}};
+    switch (json_type(value)) {
+    case JSON_FALSE:
+    case JSON_TRUE:
+        *out = json_type(value) == JSON_TRUE;
+        return OK;
+    case JSON_INTEGER:
+        return fault(decode->call, FAULT_SERIALIZATION,
+                     "NUMBER_VALUE cannot be converted to Boolean");
+    case JSON_NUMBER:
+        return fault(decode->call, FAULT_SERIALIZATION,
+                     "DECIMAL_VALUE cannot be converted to Boolean");
+    case JSON_OBJECT:
+        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
+    case JSON_ARRAY:
+        return fault(decode->call, FAULT_SERIALIZATION, "%s", "");
+    case JSON_STRING:
+    case JSON_NULL:
+        break;
+    }
+    struct bytes text = json_string(value);
+    if (text.len == 1 && (text.ptr[0] == '0' || text.ptr[0] == '1')) {
+        *out = text.ptr[0] == '1';
+        return OK;
+    }
+    for (size_t i = 0; i < 8; i++) {
+        const char *word = words[i / 4][i % 4];
+        if (text.len == strlen(word) && strncasecmp((const char *)text.ptr, word, text.len) == 0) {
+            *out = i / 4 == 1;
+            return OK;
+        }
+    }
+    return fault(decode->call, FAULT_SERIALIZATION, "Unexpected token received from parser");
+}
+
+static enum err decode_number(struct decode *decode, const char *java, struct json value,
+                              int64_t *out)
+{
+    enum json_type type = json_type(value);
+    if (type == JSON_INTEGER) {
+        *out = json_integer(value);
+        return OK;
+    }
+    if (type != JSON_NUMBER) {
+        return refuse_type(decode, value, java);
+    }
+    double number = json_number(value);
+    *out = number >= LONG_LIMIT ? INT64_MAX : number <= -LONG_LIMIT ? INT64_MIN : (int64_t)number;
+    return OK;
+}
+
+static enum err decode_item(struct decode *decode, const struct field *field, struct json value,
+                            struct bytes *out)
+{
+    struct item_fault refused;
+    if (json_type(value) == JSON_ARRAY) {
+        return fault(decode->call, FAULT_SERIALIZATION,
+                     "Unrecognized collection type java.util.Map<java.lang.String, "
+                     "com.amazonaws.dynamodb.v20120810.AttributeValue>");
+    }
+    if (json_type(value) != JSON_OBJECT) {
+        return refuse_shape(decode, value, NULL);
+    }
+    struct bytes item = BYTES_NONE;
+    enum err err = item_from_json(value, decode->call->arena, &item, &refused);
+    if (err == ERR_FAULT) {
+        *out = BYTES(""); /* it was given */
+        return refuse_item(decode, field, value, &refused);
+    }
+    if (err == OK) {
+        *out = item.ptr != NULL ? item : BYTES("");
+    }
+    return err;
+}
+
+/* The first refused value is the one that is told. */
+static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
+                            const struct item_fault *refused)
+{
+    if (refused->kind == ITEM_REFUSED_SERIALIZATION) {
+        return fault(decode->call, FAULT_SERIALIZATION, "%s", refused->text);
+    }
+    if (decode->value_refused) {
+        return OK;
+    }
+    decode->value_refused = true;
+    decode->value = *refused;
+    bool names_key = (field->flags & FIELD_VALUES) != 0 &&
+                     (decode->call->op->old_values || (refused->kind == ITEM_REFUSED_DEPTH &&
+                                                       refused->depth > DEPTH_ENVELOPED_MAX));
+    struct json_iter iter = json_iter_of(value);
+    struct bytes name;
+    struct json member;
+    while (names_key && json_next_member(&iter, &name, &member)) {
+        struct value ignored;
+        struct item_fault again;
+        if (value_from_json(member, decode->call->arena, &ignored, &again) == ERR_FAULT) {
+            decode->value_key = name;
+            decode->value = again;
+            return OK;
+        }
+    }
+    return OK;
+}
+
+static enum err decode_names(struct decode *decode, struct json value, struct bytes *out)
+{
+    if (json_type(value) == JSON_ARRAY) {
+        return fault(decode->call, FAULT_SERIALIZATION,
+                     "Unrecognized collection type java.util.Map<java.lang.String, "
+                     "java.lang.String>");
+    }
+    if (json_type(value) != JSON_OBJECT) {
+        return refuse_shape(decode, value, NULL);
+    }
+    struct item_build build;
+    struct json_iter iter = json_iter_of(value);
+    struct bytes name;
+    struct json member;
+    item_build_init(&build, decode->call->arena);
+    while (json_next_member(&iter, &name, &member)) {
+        if (json_type(member) == JSON_NULL) {
+            continue;
+        }
+        if (json_type(member) != JSON_STRING) {
+            return refuse_type(decode, member, "String");
+        }
+        item_build_s(&build, name, json_string(member));
+    }
+    TRY(item_build_end(&build, out));
+    if (out->ptr == NULL) {
+        *out = BYTES("");
+    }
+    return OK;
+}
+
+static enum err decode_list(struct decode *decode, const struct field *field, struct json value,
+                            void *base)
+{
+    if (json_type(value) == JSON_OBJECT) {
+        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
+    }
+    if (json_type(value) != JSON_ARRAY) {
+        return refuse_shape(decode, value, NULL);
+    }
+    const struct shape *shape = field->shape;
+    size_t count = json_count(value);
+    size_t room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
+    char *elements = arena_zalloc(decode->call->arena, (room + 1) * shape->size);
+    if (elements == NULL) {
+        return ERR_NOMEM;
+    }
+    struct json_iter iter = json_iter_of(value);
+    struct json element;
+    for (size_t i = 0; json_next(&iter, &element); i++) {
+        if (json_type(element) == JSON_ARRAY) {
+            return refuse_shape(decode, element, shape->type);
+        }
+        if (json_type(element) != JSON_OBJECT) {
+            return fault(decode->call, FAULT_SERIALIZATION, "Unexpected value type in payload");
+        }
+        if (i < room) {
+            TRY(decode_struct(decode, shape->fields, element, elements + i * shape->size));
+        }
+    }
+    *(void **)at(base, field->offset) = elements;
+    *(size_t *)at(base, field->count) = count;
+    return OK;
+}
+
+/* A value that is not of a scalar's type. */
+static enum err refuse_type(struct decode *decode, struct json value, const char *java)
+{
+    static const char *const tokens[] = {
+        [JSON_NULL] = "NULL_VALUE",      [JSON_FALSE] = "FALSE_VALUE",
+        [JSON_TRUE] = "TRUE_VALUE",      [JSON_INTEGER] = "NUMBER_VALUE",
+        [JSON_NUMBER] = "DECIMAL_VALUE", [JSON_STRING] = "STRING_VALUE",
+    };
+    enum json_type type = json_type(value);
+    if (type == JSON_OBJECT) {
+        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
+    }
+    if (type == JSON_ARRAY) {
+        return fault(decode->call, FAULT_SERIALIZATION,
+                     "Unrecognized collection type class java.lang.%s", java);
+    }
+    return fault(decode->call, FAULT_SERIALIZATION, "%s cannot be converted to %s", tokens[type],
+                 java);
+}
+
+/* A value that is not the struct, list or map it should be. */
+static enum err refuse_shape(struct decode *decode, struct json value, const char *java)
+{
+    if (json_type(value) == JSON_ARRAY && java != NULL) {
+        return fault(decode->call, FAULT_SERIALIZATION,
+                     "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.%s",
+                     java);
+    }
+    return fault(decode->call, FAULT_SERIALIZATION, "Unexpected field type");
+}

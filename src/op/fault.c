@@ -1,0 +1,139 @@
+/* Faults: what a refused request is told, from the table in fault.def. SDKs read the name after the
+ * '#' of __type; the words are DynamoDB's. */
+#include "op/op_priv.h"
+
+#include "base/assert.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define MESSAGE_MAX 4096u /* an echoed value is cut there */
+
+struct fault_row {
+    const char *wire;
+    unsigned status;
+    const char *prefix;
+    const char *text;
+};
+
+static const struct fault_row fault_rows[] = {
+#define FAULT(name, wire, status, prefix, text) [name] = {wire, status, prefix, text},
+#include "op/fault.def"
+#undef FAULT
+};
+
+static enum err fault_format(struct op_call *call, enum fault_code code, bool enveloped,
+                             const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+static bool has_capital_message(enum fault_code code);
+static void add_reasons(const struct fault *fault, struct buf *out);
+
+const char *fault_wire_name(enum fault_code code)
+{
+    return fault_rows[code].wire;
+}
+
+unsigned fault_status(enum fault_code code)
+{
+    return fault_rows[code].status;
+}
+
+enum err fault(struct op_call *call, enum fault_code code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    enum err err = fault_format(call, code, false, format, args);
+    va_end(args);
+    return err;
+}
+
+enum err fault_value(struct op_call *call, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    enum err err = fault_format(call, FAULT_VALIDATION, call->op->envelopes, format, args);
+    va_end(args);
+    return err;
+}
+
+enum err fault_text(struct op_call *call, enum fault_code code, bool enveloped, struct bytes text)
+{
+    return fault(call, code, "%s%.*s", enveloped ? ENVELOPE_ONE : "", BYTES_FMT(text));
+}
+
+enum err fault_expr(struct op_call *call, const struct expr_fault *refused)
+{
+    return fault_text(call, FAULT_VALIDATION, call->op->envelopes && refused->enveloped,
+                      bytes_cstr(refused->text));
+}
+
+unsigned fault_encode(const struct fault *fault, struct buf *out)
+{
+    const struct fault_row *row = &fault_rows[fault->code];
+    struct bytes message = fault->message.len > 0 ? fault->message : bytes_cstr(row->text);
+    buf_add_cstr(out, "{\"__type\":\"");
+    buf_add_cstr(out, row->prefix);
+    buf_add_cstr(out, row->wire);
+    buf_add_byte(out, '"');
+    if (message.len > 0) {
+        buf_add_cstr(out, has_capital_message(fault->code) ? ",\"Message\":" : ",\"message\":");
+        json_add_string(out, message);
+    }
+    if (fault->item.ptr != NULL) {
+        buf_add_cstr(out, ",\"Item\":");
+        item_to_json(out, fault->item);
+    }
+    if (fault->reasons != NULL) {
+        add_reasons(fault, out);
+    }
+    buf_add_byte(out, '}');
+    return row->status;
+}
+
+static enum err fault_format(struct op_call *call, enum fault_code code, bool enveloped,
+                             const char *format, va_list args)
+{
+    char text[MESSAGE_MAX];
+    size_t len = enveloped ? sizeof(ENVELOPE_ONE) - 1 : 0;
+    memcpy(text, ENVELOPE_ONE, len);
+    int printed = vsnprintf(text + len, sizeof(text) - len, format, args);
+    len += printed < 0 ? 0 : (size_t)printed;
+    if (len >= sizeof(text)) {
+        len = sizeof(text) - 1;
+        while (len > 0 && ((uint8_t)text[len - 1] & 0x80) != 0) {
+            len--; /* never half a character */
+        }
+    }
+    call->fault = (struct fault){.code = code};
+    call->fault.message = arena_dup(call->arena, bytes_of(text, len));
+    return ERR_FAULT;
+}
+
+/* DynamoDB's models spell the member of these with a capital. */
+static bool has_capital_message(enum fault_code code)
+{
+    return code == FAULT_SERIALIZATION || code == FAULT_ACCESS_DENIED ||
+           code == FAULT_TRANSACTION_CANCELED || code == FAULT_IN_PROGRESS ||
+           code == FAULT_IDEMPOTENT_MISMATCH;
+}
+
+static void add_reasons(const struct fault *fault, struct buf *out)
+{
+    buf_add_cstr(out, ",\"CancellationReasons\":[");
+    for (size_t i = 0; i < fault->reason_count; i++) {
+        const struct cancellation *reason = &fault->reasons[i];
+        buf_add_cstr(out, i == 0 ? "{\"Code\":\"" : ",{\"Code\":\"");
+        buf_add_cstr(out, reason->code);
+        buf_add_byte(out, '"');
+        if (reason->message.len > 0) {
+            buf_add_cstr(out, ",\"Message\":");
+            json_add_string(out, reason->message);
+        }
+        if (reason->item.ptr != NULL) {
+            buf_add_cstr(out, ",\"Item\":");
+            item_to_json(out, reason->item);
+        }
+        buf_add_byte(out, '}');
+    }
+    buf_add_byte(out, ']');
+}

@@ -1,0 +1,140 @@
+/* How members of requests and answers are named, typed, bounded and placed. One table per struct;
+ * decode.c, constrain.c, encode.c and describe.c read the same tables, so a member is stated once.
+ *
+ * Texts and their order differ between operations in DynamoDB, and it changes them one operation at
+ * a time: whatever can differ is in the operation's own table. Private to op. */
+#ifndef HW_OP_FIELD_H
+#define HW_OP_FIELD_H
+
+#include "op/op.h"
+
+enum field_type {
+    FIELD_END, /* closes every table */
+    FIELD_STRING,
+    FIELD_ENUM,    /* an enum of the set; 0 when not given */
+    FIELD_BOOL,    /* DynamoDB takes some strings too */
+    FIELD_INTEGER, /* int32_t, saturating, fractions cut */
+    FIELD_LONG,    /* int64_t, the same */
+    FIELD_ITEM,    /* a map of attribute values, as item bytes */
+    FIELD_NAMES,   /* a map of strings, as an item of S values */
+    FIELD_STRUCT,  /* embedded */
+    FIELD_LIST,    /* of structs: pointer, and size_t at `count` */
+    FIELD_UNBUILT, /* known to DynamoDB, refused here */
+    /* In answers only. */
+    FIELD_STRINGS, /* of struct bytes: pointer, and size_t at `count` */
+    FIELD_ITEMS,   /* the same, each an item */
+    FIELD_SIZE,    /* size_t */
+    FIELD_DOUBLE,
+    FIELD_TIME,    /* uint64_t milliseconds, shown in seconds */
+    FIELD_SECONDS, /* the same, shown in whole seconds */
+};
+
+enum field_form {
+    FORM_ANY,
+    FORM_TABLE_NAME,         /* one fault: length, else pattern */
+    FORM_TABLE_NAME_LENGTH,  /* both faults, length first */
+    FORM_TABLE_NAME_PATTERN, /* both faults, pattern first */
+    FORM_CONTROL_NAME,       /* the control plane's own texts for absence and length */
+};
+
+enum field_flag {
+    FIELD_REQUIRED = 1,
+    FIELD_BARE = 2,      /* its constraint text stands without an envelope */
+    FIELD_NO_ECHO = 4,   /* its constraint text gives the wire name and no value */
+    FIELD_VALUES = 8,    /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
+    FIELD_KEEP_ZERO = 16 /* in answers: shown also when it is 0 */
+};
+
+struct enum_set {
+    const char *const *names; /* by value; NULL: none has this value */
+    size_t count;
+    const char *text; /* DynamoDB's list, in its order */
+    const char *bare; /* the whole constraint text where it names no value; NULL: the usual */
+};
+
+struct field;
+
+struct shape {
+    const char *type; /* DynamoDB's name of the struct, in one of its texts */
+    const struct field *fields;
+    size_t size;
+};
+
+struct field {
+    struct bytes name; /* the wire's, ended by zero */
+    enum field_type type;
+    unsigned flags;
+    unsigned stage; /* faults of the lowest stage are joined in table order; later ones unsaid */
+    enum field_form form;
+    size_t offset;
+    size_t given; /* place of a bool: the member is there; 0: none */
+    size_t count; /* place of a list's size_t */
+    int64_t min;  /* of length, count or value; 0: no bound */
+    int64_t max;
+    const struct enum_set *set;
+    const struct shape *shape;
+};
+
+/* A member whose place is that of a struct member. */
+#define AT(structure, member) .offset = offsetof(struct structure, member)
+#define GIVEN(structure, member) .given = offsetof(struct structure, member)
+#define COUNTED(structure, member) .count = offsetof(struct structure, member)
+
+/* ---- decoding ---- */
+
+enum violation_kind {
+    VIOLATES_PRESENCE,
+    VIOLATES_LENGTH_MIN,
+    VIOLATES_LENGTH_MAX,
+    VIOLATES_VALUE_MIN,
+    VIOLATES_VALUE_MAX,
+    VIOLATES_PATTERN,
+    VIOLATES_SET,
+    VIOLATES_CONTROL_PRESENCE,
+    VIOLATES_CONTROL_LENGTH
+};
+
+struct violation {
+    struct violation *next;
+    const struct field *field;
+    enum violation_kind kind;
+    unsigned stage;
+    int64_t bound;
+    struct bytes value; /* as echoed; ptr NULL: null */
+    struct bytes path;  /* as in old texts */
+    bool unechoed;      /* told as with FIELD_NO_ECHO */
+};
+
+/* A text that is in no enum set, until constraints are told. */
+struct stray {
+    struct stray *next;
+    const void *place;
+    struct bytes text;
+};
+
+/* One request being decoded. What is found wrong waits here until all members were seen, because
+ * DynamoDB tells wrong types first, constraints second and values third. */
+struct decode {
+    struct op_call *call;
+    struct stray *strays;
+    struct violation *violations; /* in the order of the tables */
+    struct violation **violations_end;
+    bool old_words;         /* constraints are told as by op.old_order */
+    const char *unbuilt;    /* the first member that is refused as such */
+    bool value_refused;     /* value says why */
+    struct bytes value_key; /* of ExpressionAttributeValues, where the text names it */
+    struct item_fault value;
+};
+
+/* Walks the tables over the decoded struct and collects violations. */
+MUST_USE enum err constrain(struct decode *decode);
+/* Tells the violations of the lowest stage up to `stage`; OK if there are none. */
+MUST_USE enum err decode_tell_violations(struct decode *decode, unsigned stage);
+/* Tells a parameter that is not built, then a refused value. */
+MUST_USE enum err decode_tell_values(struct decode *decode);
+
+/* ---- encoding ---- */
+
+void encode_fields(struct buf *out, const struct field *fields, const void *base);
+
+#endif

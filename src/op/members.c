@@ -1,0 +1,67 @@
+/* Members that many operations share: their enum sets, with DynamoDB's list of each in its own
+ * order, and the shape of ConsumedCapacity. */
+#include "op/op_priv.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const return_values_names[] = {
+    [RETURN_NONE] = "NONE",
+    [RETURN_ALL_OLD] = "ALL_OLD",
+    [RETURN_UPDATED_OLD] = "UPDATED_OLD",
+    [RETURN_ALL_NEW] = "ALL_NEW",
+    [RETURN_UPDATED_NEW] = "UPDATED_NEW",
+};
+static const char *const on_failure_names[] = {
+    [RETURN_NONE] = "NONE",
+    [RETURN_ALL_OLD] = "ALL_OLD",
+};
+static const char *const capacity_names[] = {
+    [CAPACITY_NONE] = "NONE",
+    [CAPACITY_TOTAL] = "TOTAL",
+    [CAPACITY_INDEXES] = "INDEXES",
+};
+static const char *const metrics_names[] = {
+    [METRICS_NONE] = "NONE",
+    [METRICS_SIZE] = "SIZE",
+};
+
+/* DynamoDB's newer text names no value, and says UPDATE_NEW. */
+const struct enum_set set_return_values = {
+    return_values_names, COUNT_OF(return_values_names),
+    "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",
+    "Failed to satisfy constraint: Member must satisfy enum value set: "
+    "[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]"};
+const struct enum_set set_on_condition_failure = {on_failure_names, COUNT_OF(on_failure_names),
+                                                  "[ALL_OLD, NONE]", NULL};
+const struct enum_set set_capacity = {capacity_names, COUNT_OF(capacity_names),
+                                      "[INDEXES, TOTAL, NONE]", NULL};
+const struct enum_set set_metrics = {metrics_names, COUNT_OF(metrics_names), "[SIZE, NONE]", NULL};
+
+struct units {
+    double units;
+};
+static const struct field units_fields[] = {
+    {NAME("CapacityUnits"), .type = FIELD_DOUBLE, .flags = FIELD_KEEP_ZERO, AT(units, units)},
+    {.type = FIELD_END},
+};
+static const struct shape shape_units = {"Capacity", units_fields, sizeof(struct units)};
+
+static const struct field capacity_fields[] = {
+    MEMBER_TEXT("TableName", consumed_capacity, table_name),
+    {NAME("CapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, units)},
+    {NAME("ReadCapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, read_units)},
+    {NAME("WriteCapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, write_units)},
+    {NAME("Table"), .type = FIELD_STRUCT, .shape = &shape_units, AT(consumed_capacity, table_units),
+     GIVEN(consumed_capacity, detailed)},
+    {.type = FIELD_END},
+};
+const struct shape shape_capacity = {"ConsumedCapacity", capacity_fields,
+                                     sizeof(struct consumed_capacity)};
+
+enum err check_return_values_old(struct op_call *call, enum return_values values)
+{
+    if (values == RETURN_NONE || values == RETURN_ALL_OLD) {
+        return OK;
+    }
+    return fault(call, FAULT_VALIDATION, "ReturnValues can only be ALL_OLD or NONE");
+}

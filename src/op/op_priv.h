@@ -1,0 +1,160 @@
+/* What the operations share: texts, and the few steps that several of them take. Private to op. */
+#ifndef HW_OP_OP_PRIV_H
+#define HW_OP_OP_PRIV_H
+
+#include "expr/expr.h"
+#include "op/field.h"
+
+#define ENVELOPE_ONE "1 validation error detected: "
+#define INVALID_VALUES "One or more parameter values were invalid: "
+#define TEXT_START_OF_STRUCTURE "Start of structure or map found where not expected"
+
+#define TEXT_ITEM_TOO_BIG "Item size has exceeded the maximum allowed size"
+#define TEXT_UPDATE_TOO_BIG "Item size to update has exceeded the maximum allowed size"
+
+#define ENUM_STRAY (-1)         /* an enum whose text is in no set, until constraints are told */
+#define LIST_DECODED_MAX 128u   /* elements of a list past it are counted, not decoded */
+#define DEPTH_ENVELOPED_MAX 62u /* nesting past it is told bare */
+#define TABLE_NAME_MIN 3
+#define TABLE_NAME_MAX 255
+#define TABLE_ARN_MAX 1024
+#define RESERVED_PREFIX "headwater."
+
+/* ---- faults: fault.c ---- */
+
+/* The text, with the envelope of a single fault if so told. */
+MUST_USE enum err fault_text(struct op_call *call, enum fault_code code, bool enveloped,
+                             struct bytes text);
+MUST_USE enum err fault_expr(struct op_call *call, const struct expr_fault *refused);
+/* A ValidationException that wears the envelope where the operation envelops. */
+MUST_USE enum err fault_value(struct op_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* ---- members that many operations have: members.c ---- */
+
+extern const struct enum_set set_return_values, set_on_condition_failure, set_capacity, set_metrics;
+extern const struct shape shape_capacity;
+
+/* PutItem and DeleteItem give back the old item or nothing. */
+MUST_USE enum err check_return_values_old(struct op_call *call, enum return_values values);
+
+/* Wire names, in the tables' own words. */
+#define NAME(text) .name = BYTES_INIT(text)
+#define MEMBER_TABLE(structure, at_stage)                                                          \
+    {                                                                                              \
+        NAME("TableName"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = (at_stage),     \
+                           .form = FORM_TABLE_NAME, AT(structure, table_name)                      \
+    }
+#define MEMBER_CAPACITY(structure, at_stage)                                                       \
+    {                                                                                              \
+        NAME("ReturnConsumedCapacity"), .type = FIELD_ENUM, .stage = (at_stage),                   \
+                                        .set = &set_capacity, AT(structure, capacity)              \
+    }
+#define MEMBER_METRICS(structure, at_stage)                                                        \
+    {                                                                                              \
+        NAME("ReturnItemCollectionMetrics"), .type = FIELD_ENUM, .stage = (at_stage),              \
+                                             .set = &set_metrics, AT(structure, metrics)           \
+    }
+#define MEMBER_ON_FAILURE(structure, at_stage)                                                     \
+    {                                                                                              \
+        NAME("ReturnValuesOnConditionCheckFailure"), .type = FIELD_ENUM, .stage = (at_stage),      \
+                                                     .set = &set_on_condition_failure,             \
+                                                     AT(structure, on_condition_failure)           \
+    }
+#define MEMBER_TEXT(text, structure, member)                                                       \
+    {                                                                                              \
+        NAME(text), .type = FIELD_STRING, AT(structure, member)                                    \
+    }
+#define MEMBER_NAMES(structure)                                                                    \
+    {                                                                                              \
+        NAME("ExpressionAttributeNames"), .type = FIELD_NAMES, AT(structure, tokens.names),        \
+                                          GIVEN(structure, tokens.has_names)                       \
+    }
+#define MEMBER_VALUES(structure)                                                                   \
+    {                                                                                              \
+        NAME("ExpressionAttributeValues"), .type = FIELD_ITEM, .flags = FIELD_VALUES,              \
+                                           AT(structure, tokens.values),                           \
+                                           GIVEN(structure, tokens.has_values)                     \
+    }
+#define MEMBER_UNBUILT(text)                                                                       \
+    {                                                                                              \
+        NAME(text), .type = FIELD_UNBUILT                                                          \
+    }
+#define MEMBER_OUT_CAPACITY(structure)                                                             \
+    {                                                                                              \
+        NAME("ConsumedCapacity"), .type = FIELD_STRUCT, .shape = &shape_capacity,                  \
+                                  AT(structure, capacity), GIVEN(structure, capacity.given)        \
+    }
+
+/* ---- expressions of a request: expressions.c ---- */
+
+/* Up to three expressions share names and values; checked in DynamoDB's order, before the table.
+ * Programs are good until the evaluation ends. */
+struct expressions {
+    struct expr_binding binding;
+    const struct expr *condition;
+    const struct expr *filter;
+    const struct expr *update;
+    const struct expr *projection;
+    const struct expr *key_condition;
+};
+
+struct expression_texts {
+    struct bytes condition;
+    struct bytes filter;
+    struct bytes update;
+    struct bytes projection;
+    struct bytes key_condition;
+};
+
+MUST_USE enum err expressions_open(struct op_call *call, struct reader *reader,
+                                   const struct expression_texts *texts,
+                                   const struct expression_tokens *tokens, struct expressions *out);
+/* What needs the schema: no update of a key attribute, no filter on one. After the table is found.
+ */
+MUST_USE enum err expressions_check_schema(struct op_call *call, struct reader *reader,
+                                           struct expressions *expressions,
+                                           const struct key_schema *schema);
+/* Does the old item (empty: absent) meet the condition? If not, a ConditionalCheckFailed fault,
+ * with the item if asked for. */
+MUST_USE enum err expressions_require(struct op_call *call, struct reader *reader,
+                                      const struct expressions *expressions, struct bytes old_item,
+                                      enum return_values on_failure);
+
+MUST_USE enum err expressions_project(struct op_call *call, struct reader *reader,
+                                      const struct expressions *expressions, struct bytes item,
+                                      struct bytes *projected);
+/* The item after the update (none: only made, if absent), of at most 400 KB. ERR_FAULT with refused
+ * set. */
+MUST_USE enum err expressions_update(struct reader *reader, const struct expressions *expressions,
+                                     const struct table *table, struct bytes old_item,
+                                     const struct key *key, struct expr_update_result *result,
+                                     struct expr_fault *refused);
+
+/* ---- tables and keys: lookup.c ---- */
+
+/* The table, or ResourceNotFoundException in the words of item calls. */
+MUST_USE enum err lookup_table(struct op_call *call, struct reader *reader, struct bytes name,
+                               const struct table **table);
+/* The key of a whole item, and of a Key member. */
+MUST_USE enum err lookup_item_key(struct op_call *call, const struct table *table,
+                                  struct bytes item, struct key *key);
+MUST_USE enum err lookup_key(struct op_call *call, const struct table *table, struct bytes item,
+                             struct key *key);
+/* The fault for a refused key. exact: it came in a Key member. */
+MUST_USE enum err fault_key(struct op_call *call, enum key_refusal refusal,
+                            const struct key_fault *refused, bool exact);
+/* The item now, empty when absent. */
+MUST_USE enum err lookup_item(struct reader *reader, const struct table *table,
+                              const struct key *key, struct bytes *item);
+bool is_reserved_name(struct bytes name);
+
+/* ---- capacity: capacity.c ---- */
+
+double capacity_read(size_t bytes, bool consistent);
+double capacity_write(size_t old_bytes, size_t new_bytes);
+/* Fills it; for requests that asked for it. */
+MUST_USE enum err capacity_set(struct op_call *call, struct consumed_capacity *capacity,
+                               enum return_capacity asked, const struct table *table, double units);
+
+#endif
