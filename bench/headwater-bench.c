@@ -33,6 +33,7 @@ struct options {
     uint64_t items;
     uint64_t size;
     uint64_t seed;
+    uint64_t requests;
     double seconds;
     double warmup;
     double rate;
@@ -67,6 +68,7 @@ static const struct option_row rows[] = {
     ROW("mix", TEXT, mix, 0, 0,
         "percent of each call, out of put get update delete transact (put=100)"),
     ROW("seconds", REAL, seconds, 0, 3600, "measured time (10); 0: none"),
+    ROW("requests", COUNT, requests, 1, 1e12, "instead of a time: so many, without warm-up"),
     ROW("warmup", REAL, warmup, 0, 3600, "time before it (2)"),
     ROW("open-loop", REAL, rate, 0.001, 1e7,
         "requests a second, sent when due whatever the server does"),
@@ -124,8 +126,9 @@ int main(int argc, char **argv)
         status = measure(&bench, "fill");
         bench.plan.fill = false;
     }
-    if (status == EXIT_SUCCESS && bench.options.seconds > 0) {
-        bench.plan.rate = bench.options.rate;
+    if (status == EXIT_SUCCESS && (bench.options.seconds > 0 || bench.options.requests > 0)) {
+        bench.plan.rate = bench.options.requests > 0 ? 0 : bench.options.rate;
+        bench.plan.request_count = bench.options.requests;
         status = measure(&bench, bench.options.mix);
     }
     if (bench.json != NULL && fclose(bench.json) != 0) {

@@ -46,7 +46,7 @@ struct load {
     unsigned losses; /* connections lost since the last answer */
     bool measuring;
     bool ending;         /* nothing more is sent */
-    uint64_t filled;     /* fill: the next item */
+    uint64_t given;      /* fill and count: handed out so far; fill: the next item */
     uint64_t due_ns;     /* open loop: the next request's time */
     double due_fraction; /* and the part of a nanosecond that due_ns leaves out */
     uint64_t begun_ns;
@@ -56,6 +56,7 @@ struct load {
     const char *broken;
 };
 
+static bool is_counted(const struct load_plan *plan);
 static enum err open_all(struct load *load);
 static void close_all(struct load *load);
 static enum err connection_open(struct load *load, struct connection *connection);
@@ -112,7 +113,7 @@ enum err load_run(const struct load_plan *plan, struct load_result *result, char
         load.begun_ns = clock_mono_ns();
         load.heard_ns = load.begun_ns;
         load.due_ns = load.begun_ns;
-        if (plan->fill) {
+        if (is_counted(plan)) {
             begin_measuring(&load, load.begun_ns);
         }
         start_all(&load);
@@ -127,6 +128,11 @@ enum err load_run(const struct load_plan *plan, struct load_result *result, char
         return ERR_IO;
     }
     return OK;
+}
+
+static bool is_counted(const struct load_plan *plan)
+{
+    return plan->fill || plan->request_count > 0;
 }
 
 static enum err open_all(struct load *load)
@@ -218,7 +224,7 @@ static bool run_turn(struct load *load)
 static void change_phase(struct load *load, uint64_t now)
 {
     const struct load_plan *plan = load->plan;
-    if (plan->fill) {
+    if (is_counted(plan)) {
         if (load->measuring && load->ending && load->in_flight == 0) {
             end_measuring(load, now);
         }
@@ -301,10 +307,13 @@ static struct timespec until_next(const struct load *load, uint64_t now)
 static void next_request(struct load *load, struct connection *connection)
 {
     const struct load_plan *plan = load->plan;
-    if (plan->fill && load->filled < plan->target->item_count) {
-        connection->key = load->filled++;
-        load->ending = load->filled == plan->target->item_count;
-        send_request(load, connection, 0);
+    if (is_counted(plan)) {
+        uint64_t count = plan->fill ? plan->target->item_count : plan->request_count;
+        if (load->given < count) {
+            connection->key = load->given++;
+            load->ending = load->given == count;
+            send_request(load, connection, 0);
+        }
     } else if (!load->ending && plan->rate > 0) {
         connection->next_idle = load->idle;
         load->idle = connection;
@@ -476,7 +485,7 @@ static void connection_lost(struct load *load, struct connection *connection, co
         load->broken = "the server is gone";
     } else if (++load->losses > LOSSES_MAX) {
         load->broken = "the server closes every connection";
-    } else if (was_busy && load->plan->fill) {
+    } else if (was_busy && is_counted(load->plan)) {
         send_request(load, connection, 0);
     } else if (was_busy) {
         next_request(load, connection);

@@ -23,7 +23,9 @@ struct load_plan {
     double rate; /* requests a second, open loop; 0: closed loop */
     uint64_t warmup_ns;
     uint64_t run_ns;
-    /* Instead of all that: put each item once, in order, again when refused; run_ns is unused. */
+    /* Instead of a time: so many requests, all measured; 0: by time. Closed loop only. */
+    uint64_t request_count;
+    /* Instead of all that: put each item once, in order, again when refused. */
     bool fill;
 };
 
@@ -32,7 +34,7 @@ struct load_error {
     uint64_t count;
 };
 
-/* Of the measured time, warm-up excluded; a fill is measured whole. */
+/* Of the measured time, warm-up excluded; a fill or a count is measured whole. */
 struct load_result {
     struct hist latency_ns[REQUEST_KIND_COUNT]; /* of answers with status 200 */
     uint64_t answered;                          /* whole answers of any status */
