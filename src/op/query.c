@@ -1,0 +1,342 @@
+/* Query: items of one partition in the order of their sort keys, a page at a time. Limit and the
+ * 1 MB of a page count what was read, before the filter.
+ * Amazon DynamoDB API Reference, API_Query. */
+#include "op/op_priv.h"
+
+#define PAGE_BYTES_MAX (1024u * 1024u)
+#define CACHED_BYTES_MAX (64u * 1024u)
+
+/* One page under way. */
+struct page {
+    struct op_call *call;
+    struct reader *reader;
+    const struct expressions *expressions;
+    const struct table *table;
+    size_t cap;   /* of out->items */
+    size_t bytes; /* read so far */
+    enum err err;
+};
+
+static enum err query_check(struct op_call *call);
+static enum err query_run(struct op_call *call, struct reader *reader, struct changes *changes);
+static enum err query_range(struct op_call *call, struct reader *reader,
+                            const struct expressions *expressions, const struct table *table,
+                            struct reader_range *range);
+static enum err key_range_of(struct op_call *call, const struct key_range *key,
+                             struct reader_range *range);
+static enum err start_after(struct op_call *call, const struct table *table,
+                            const struct key_range *key, struct reader_range *range);
+static bool range_holds(const struct reader_range *range, struct bytes sort);
+static bool page_visit(void *arg, struct bytes key, struct bytes item);
+static enum err page_take(struct page *page, struct bytes item);
+
+static const char *const select_names[] = {
+    [SELECT_ALL_ATTRIBUTES] = "ALL_ATTRIBUTES",
+    [SELECT_ALL_PROJECTED] = "ALL_PROJECTED_ATTRIBUTES",
+    [SELECT_SPECIFIC] = "SPECIFIC_ATTRIBUTES",
+    [SELECT_COUNT] = "COUNT",
+};
+static const struct enum_set set_select = {
+    select_names, sizeof(select_names) / sizeof(select_names[0]),
+    "[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]", NULL};
+
+/* ScanIndexForward is true unless it says otherwise: `forward` is what the wire gave. */
+struct query_wire {
+    struct query_in in; /* first: callers in the process know only this */
+    bool forward;
+    bool has_forward;
+};
+
+static enum err query_settle(struct op_call *call, struct decode *decode);
+
+/* `in` is first in the wire's struct, so its offsets are good in both. */
+static const struct field query_in_fields[] = {
+    {NAME("Limit"), .type = FIELD_INTEGER, .flags = FIELD_NO_ECHO, .stage = 0, .min = 1,
+     AT(query_in, limit), GIVEN(query_in, has_limit)},
+    MEMBER_TABLE(query_in, 1),
+    MEMBER_CAPACITY(query_in, 1),
+    {NAME("Select"), .type = FIELD_ENUM, .stage = 2, .set = &set_select, AT(query_in, select)},
+    MEMBER_TEXT("KeyConditionExpression", query_in, key_condition),
+    MEMBER_TEXT("FilterExpression", query_in, filter),
+    MEMBER_TEXT("ProjectionExpression", query_in, projection),
+    MEMBER_NAMES(query_in),
+    MEMBER_VALUES(query_in),
+    {NAME("ExclusiveStartKey"), .type = FIELD_ITEM, AT(query_in, start_key)},
+    {NAME("ScanIndexForward"), .type = FIELD_BOOL, AT(query_wire, forward),
+     GIVEN(query_wire, has_forward)},
+    {NAME("ConsistentRead"), .type = FIELD_BOOL, AT(query_in, consistent_read)},
+    MEMBER_UNBUILT("IndexName"),
+    MEMBER_UNBUILT("AttributesToGet"),
+    MEMBER_UNBUILT("KeyConditions"),
+    MEMBER_UNBUILT("QueryFilter"),
+    MEMBER_UNBUILT("ConditionalOperator"),
+    {.type = FIELD_END},
+};
+
+static const char *const query_old_order[] = {"Select", "ReturnConsumedCapacity", "TableName",
+                                              "Limit", NULL};
+
+static const struct field query_out_fields[] = {
+    {NAME("Items"), .type = FIELD_ITEMS, AT(query_out, items), COUNTED(query_out, count)},
+    {NAME("Count"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO, AT(query_out, count)},
+    {NAME("ScannedCount"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO,
+     AT(query_out, scanned_count)},
+    {NAME("LastEvaluatedKey"), .type = FIELD_ITEM, AT(query_out, last_key)},
+    MEMBER_OUT_CAPACITY(query_out),
+    {.type = FIELD_END},
+};
+
+const struct op op_query = {
+    .name = "Query",
+    .api = OP_API_DYNAMODB,
+    .in_size = sizeof(struct query_wire),
+    .out_size = sizeof(struct query_out),
+    .in_fields = query_in_fields,
+    .out_fields = query_out_fields,
+    .old_order = query_old_order,
+    .settle = query_settle,
+    .check = query_check,
+    .run = query_run,
+};
+
+static enum err query_settle(struct op_call *call, struct decode *decode)
+{
+    struct query_wire *wire = call->in;
+    TRY(decode_tell_violations(decode, UINT32_MAX));
+    TRY(decode_tell_values(decode));
+    wire->in.backward = wire->has_forward && !wire->forward;
+    return OK;
+}
+
+static enum err query_check(struct op_call *call)
+{
+    static const char *const words[] = {
+        [SELECT_ALL_ATTRIBUTES] = "ALL_ATTRIBUTES",
+        [SELECT_ALL_PROJECTED] = "ALL_PROJECTED_ATTRIBUTES",
+        [SELECT_COUNT] = "only the Count",
+    };
+    const struct query_in *in = call->in;
+    bool projects = in->projection.ptr != NULL;
+    if (in->select == SELECT_SPECIFIC && !projects) {
+        return fault(call, FAULT_VALIDATION,
+                     ENVELOPE_ONE "Must specify the AttributesToGet or ProjectionExpression when "
+                                  "choosing to get SPECIFIC_ATTRIBUTES");
+    }
+    if (in->select != SELECT_DEFAULT && in->select != SELECT_SPECIFIC && projects) {
+        return fault(call, FAULT_VALIDATION,
+                     ENVELOPE_ONE "Cannot specify the ProjectionExpression when choosing to get %s",
+                     words[in->select]);
+    }
+    if (in->select == SELECT_ALL_PROJECTED) {
+        return fault(call, FAULT_VALIDATION,
+                     ENVELOPE_ONE "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using "
+                                  "an IndexName");
+    }
+    if (in->key_condition.ptr == NULL) {
+        return fault(call, FAULT_VALIDATION,
+                     "Either the KeyConditions or KeyConditionExpression parameter must be "
+                     "specified in the request.");
+    }
+    return OK;
+}
+
+static enum err query_run(struct op_call *call, struct reader *reader, struct changes *changes)
+{
+    const struct query_in *in = call->in;
+    struct query_out *out = call->out;
+    const struct expression_texts texts = {
+        .filter = in->filter, .projection = in->projection, .key_condition = in->key_condition};
+    struct expressions expressions;
+    struct page page = {.call = call, .reader = reader, .expressions = &expressions};
+    struct reader_range range;
+    (void)changes;
+    TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
+    TRY(lookup_table(call, reader, in->table_name, &page.table));
+    TRY(query_range(call, reader, &expressions, page.table, &range));
+    TRY(expressions_check_schema(call, reader, &expressions, &page.table->schema));
+    if (in->select != SELECT_COUNT) {
+        page.cap = 16;
+        out->items = arena_alloc(call->arena, page.cap * sizeof(*out->items));
+        if (out->items == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    enum err err = reader_scan(reader, page.table, &range, page_visit, &page);
+    TRY(page.err);
+    TRY(err);
+    if (in->capacity != CAPACITY_NONE) {
+        return capacity_set(call, &out->capacity, in->capacity, page.table,
+                            capacity_read(page.bytes, in->consistent_read));
+    }
+    return OK;
+}
+
+static enum err query_range(struct op_call *call, struct reader *reader,
+                            const struct expressions *expressions, const struct table *table,
+                            struct reader_range *range)
+{
+    const struct query_in *in = call->in;
+    struct expr_fault refused;
+    struct key_range key;
+    enum err err = expr_key_range(expressions->key_condition, &expressions->binding, &table->schema,
+                                  reader->arena, &key, &refused);
+    if (err != OK) {
+        return err == ERR_FAULT ? fault_expr(call, &refused) : err;
+    }
+    TRY(key_range_of(call, &key, range));
+    range->backward = in->backward;
+    range->cached_bytes_max = CACHED_BYTES_MAX;
+    return in->start_key.ptr == NULL ? OK : start_after(call, table, &key, range);
+}
+
+/* A prefix is the range from it up to the first text that is past all that begin with it. */
+static enum err key_range_of(struct op_call *call, const struct key_range *key,
+                             struct reader_range *range)
+{
+    *range = (struct reader_range){
+        .partition = key->partition,
+        .hash = key->hash,
+        .low = key->low,
+        .high = key->high,
+        .has_low = key->has_low,
+        .has_high = key->has_high,
+        .low_inclusive = key->low_inclusive,
+        .high_inclusive = key->high_inclusive,
+    };
+    struct bytes prefix = key->prefix;
+    if (prefix.len == 0) {
+        return OK;
+    }
+    range->low = prefix;
+    range->has_low = true;
+    range->low_inclusive = true;
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == 0xff) {
+        prefix.len--;
+    }
+    if (prefix.len == 0) {
+        return OK;
+    }
+    uint8_t *high = arena_alloc(call->arena, prefix.len);
+    if (high == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(high, prefix.ptr, prefix.len);
+    high[prefix.len - 1]++;
+    range->high = bytes_of(high, prefix.len);
+    range->has_high = true;
+    range->high_inclusive = false;
+    return OK;
+}
+
+static enum err start_after(struct op_call *call, const struct table *table,
+                            const struct key_range *key, struct reader_range *range)
+{
+    const struct query_in *in = call->in;
+    struct key_fault refused;
+    struct key start;
+    struct bytes partition;
+    struct bytes sort;
+    enum key_refusal refusal =
+        key_from_exact(&table->schema, in->start_key, call->arena, &start, &refused);
+    if (refusal == KEY_MISSING || refusal == KEY_TYPE || refusal == KEY_EXTRA) {
+        return fault(call, FAULT_VALIDATION, "The provided starting key is invalid");
+    }
+    if (refusal != KEY_OK) {
+        return fault_key(call, refusal, &refused, true);
+    }
+    TRY(key_split(start.bytes, &partition, &sort));
+    bool bounded = range->has_low || range->has_high;
+    if (!range_holds(range, sort)) {
+        return fault(call, FAULT_VALIDATION,
+                     "The provided starting key does not match the range key predicate");
+    }
+    if (!bytes_equal(partition, key->partition)) {
+        return fault(call, FAULT_VALIDATION, "%s",
+                     bounded ? "The query can return at most one row and cannot be restarted"
+                     : !key_schema_has_sort(&table->schema)
+                         ? "The provided exclusive start key is invalid"
+                         : "The provided starting key is outside query boundaries based on "
+                           "provided conditions");
+    }
+    range->after = sort;
+    range->has_after = true;
+    return OK;
+}
+
+static bool range_holds(const struct reader_range *range, struct bytes sort)
+{
+    if (range->has_low) {
+        int order = bytes_compare(sort, range->low);
+        if (order < 0 || (order == 0 && !range->low_inclusive)) {
+            return false;
+        }
+    }
+    if (range->has_high) {
+        int order = bytes_compare(sort, range->high);
+        if (order > 0 || (order == 0 && !range->high_inclusive)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool page_visit(void *arg, struct bytes key, struct bytes item)
+{
+    struct page *page = arg;
+    const struct query_in *in = page->call->in;
+    struct query_out *out = page->call->out;
+    page->err = page_take(page, item);
+    if (page->err != OK) {
+        return false;
+    }
+    page->bytes += item_size(item);
+    out->scanned_count++;
+    bool full =
+        (in->has_limit && out->scanned_count >= (size_t)in->limit) || page->bytes > PAGE_BYTES_MAX;
+    if (full) {
+        out->last_key = key_to_item(&page->table->schema, key, page->call->arena);
+        page->err = out->last_key.ptr == NULL ? ERR_NOMEM : OK;
+    }
+    return !full;
+}
+
+/* Filters, projects and keeps one item; the bytes at hand are the scan's. */
+static enum err page_take(struct page *page, struct bytes item)
+{
+    struct op_call *call = page->call;
+    struct query_out *out = call->out;
+    const struct expressions *expressions = page->expressions;
+    struct expr_fault refused;
+    bool matches = true;
+    if (expressions->filter != NULL) {
+        enum err err = expr_test(expressions->filter, &expressions->binding, item, call->arena,
+                                 &matches, &refused);
+        if (err != OK) {
+            return err == ERR_FAULT ? fault_expr(call, &refused) : err;
+        }
+    }
+    if (!matches) {
+        return OK;
+    }
+    if (out->items == NULL) {
+        out->count++;
+        return OK;
+    }
+    if (out->count == page->cap) {
+        struct bytes *more = arena_alloc(call->arena, 2 * page->cap * sizeof(*more));
+        if (more == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(more, out->items, page->cap * sizeof(*more));
+        out->items = more;
+        page->cap *= 2;
+    }
+    struct bytes *kept = &out->items[out->count];
+    if (expressions->projection != NULL) {
+        TRY(expressions_project(call, page->reader, expressions, item, kept));
+    } else {
+        *kept = arena_dup(call->arena, item);
+    }
+    out->count++;
+    return kept->ptr == NULL ? ERR_NOMEM : OK;
+}
