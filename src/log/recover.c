@@ -1,0 +1,598 @@
+/* Finding the end of the log, and telling a torn end from damage (DESIGN 2.3). The scan begins at
+ * the segment that holds the first commit the view does not, checks every byte of every frame from
+ * there, and stops at the first place without a valid frame. A torn end is what nobody was told
+ * about: nothing valid comes after it, and nothing the view or a later segment knows is past it.
+ * Anything else is damage, and the caller refuses to start. */
+#include "base/cursor.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/note.h"
+#include "log/log_priv.h"
+#include "sys/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WINDOW (1u << 20)
+
+/* ---- reading frames ---- */
+
+enum err frame_reader_open(struct frame_reader *reader, const char *path, uint64_t segment,
+                           uint64_t log_id)
+{
+    *reader = (struct frame_reader){.fd = -1, .segment = segment, .log_id = log_id};
+    TRY(file_open(path, FILE_READ, &reader->fd));
+    return file_size(reader->fd, &reader->size);
+}
+
+void frame_reader_close(struct frame_reader *reader)
+{
+    IGNORE(file_close(reader->fd)); /* it was only read */
+    mem_free(reader->window);
+    reader->fd = -1;
+    reader->window = NULL;
+}
+
+enum err frame_reader_bytes(struct frame_reader *reader, uint64_t offset, size_t len,
+                            struct bytes *out)
+{
+    if (offset > reader->size || len > reader->size - offset) {
+        return ERR_NOT_FOUND;
+    }
+    bool inside = reader->window != NULL && offset >= reader->window_at &&
+                  offset + len <= reader->window_at + reader->window_len;
+    if (!inside) {
+        size_t want = len > WINDOW ? len : WINDOW;
+        want = want > reader->size - offset ? (size_t)(reader->size - offset) : want;
+        if (want > reader->window_cap) {
+            mem_free(reader->window);
+            reader->window = mem_alloc(want);
+            reader->window_cap = want;
+        }
+        size_t got;
+        reader->window_len = 0;
+        TRY(file_read(reader->fd, reader->window, want, offset, &got));
+        reader->window_at = offset;
+        reader->window_len = got;
+        if (got < len) {
+            return ERR_NOT_FOUND;
+        }
+    }
+    *out = bytes_of(reader->window + (offset - reader->window_at), len);
+    return OK;
+}
+
+enum err frame_reader_at(struct frame_reader *reader, uint64_t offset, struct frame_header *header,
+                         struct bytes *payload)
+{
+    struct bytes sector;
+    struct bytes whole;
+    TRY(frame_reader_bytes(reader, offset, HEADER, &sector));
+    if (!frame_header_read(sector, reader->log_id, reader->segment, header)) {
+        return ERR_NOT_FOUND;
+    }
+    enum err err = frame_reader_bytes(reader, offset, HEADER + (size_t)header->payload_len, &whole);
+    if (err != OK) {
+        return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
+    }
+    *payload = bytes_of(whole.ptr + HEADER, header->payload_len);
+    return frame_payload_ok(header, *payload) ? OK : ERR_DAMAGED;
+}
+
+/* ---- the scan ---- */
+
+struct scan {
+    struct log *log;
+    struct log_report *report;
+    uint64_t commit; /* newest seen */
+    uint64_t time_ms;
+    uint32_t crc; /* of the newest frame's header */
+    bool any;     /* a frame was seen: the chain can be checked */
+    bool ended;   /* the newest frame names `next` */
+    uint64_t next;
+    uint64_t last_segment; /* where the newest frame is */
+    uint64_t last_at;
+    uint64_t last_len;
+};
+
+static enum err damage(struct scan *scan, uint64_t segment, uint64_t offset, const char *what)
+{
+    segment_path(scan->log, segment, scan->report->file, sizeof(scan->report->file));
+    scan->report->offset = offset;
+    snprintf(scan->report->reason, sizeof(scan->report->reason),
+             "%s. The log before this place is whole up to commit %llu. Restore the file from a "
+             "copy, or move the data directory aside.",
+             what, (unsigned long long)scan->commit);
+    return ERR_DAMAGED;
+}
+
+struct index_place {
+    struct segment_index *index;
+    uint32_t sector;
+};
+
+static enum err index_record(void *arg, const struct log_record *record, uint32_t offset)
+{
+    const struct index_place *place = arg;
+    if (place->index != NULL && record->stream != 0) {
+        const struct index_entry entry = {.key_hash = record->key_hash,
+                                          .commit = record->commit,
+                                          .index = record->index,
+                                          .count = record->count,
+                                          .frame_sector = place->sector,
+                                          .offset = offset,
+                                          .len = (uint32_t)record->body.len,
+                                          .kind = record->kind};
+        index_add(place->index, record->stream, &entry);
+    }
+    return OK;
+}
+
+/* Frames of one segment from its start. *at: where the first place without a valid frame is. */
+static enum err scan_segment(struct scan *scan, struct segment *segment,
+                             struct frame_reader *reader, uint64_t *at)
+{
+    struct frame_header header;
+    struct bytes payload;
+    struct index_place place = {segment->index, 0};
+    *at = 0;
+    scan->ended = false;
+    while (!scan->ended) {
+        enum err err = frame_reader_at(reader, *at, &header, &payload);
+        if (err == ERR_NOT_FOUND || err == ERR_DAMAGED) {
+            return OK; /* the caller judges */
+        }
+        TRY(err);
+        bool chained = !scan->any ||
+                       (header.previous_crc == scan->crc &&
+                        header.first_commit == scan->commit + 1 && header.time_ms >= scan->time_ms);
+        if (header.kind == FRAME_INDEX || !chained) {
+            return OK;
+        }
+        place.sector = (uint32_t)(*at / SECTOR);
+        if (header.kind == FRAME_DATA && frame_walk(&header, payload, index_record, &place) != OK) {
+            return damage(
+                scan, segment->number, *at,
+                "A frame's checksum is right but its records are not what the format says");
+        }
+        if (header.kind == FRAME_END) {
+            struct cursor cursor = cursor_of(payload);
+            if (cursor_u64(&cursor, &scan->next) != OK) {
+                return damage(scan, segment->number, *at,
+                              "An end frame does not name the next segment");
+            }
+            scan->ended = true;
+        }
+        if (segment->first_commit == UINT64_MAX) {
+            segment->first_commit = header.first_commit;
+        }
+        scan->any = true;
+        scan->crc = header.header_crc;
+        scan->commit = header.first_commit + header.commit_count - 1;
+        scan->time_ms = header.time_ms;
+        scan->last_segment = segment->number;
+        scan->last_at = *at;
+        scan->last_len = sectors_of(HEADER + (uint64_t)header.payload_len);
+        scan->report->frames++;
+        scan->report->commits += header.commit_count;
+        scan->report->clean_stop = header.kind == FRAME_CLEAN;
+        if (header.kind == FRAME_DATA &&
+            scan->commit > atomic_load_explicit(&scan->log->flushed, memory_order_relaxed)) {
+            mark_bytes(scan->log, scan->commit, HEADER + (uint64_t)header.payload_len);
+        }
+        *at += scan->last_len;
+    }
+    if (frame_reader_at(reader, *at, &header, &payload) == OK && header.kind == FRAME_INDEX) {
+        segment->indexed = true;
+        segment->index_at = *at;
+    }
+    return OK;
+}
+
+/* What is behind the end: is there a valid header (damage)? *dirty_end: past the last byte that is
+ * not zero. */
+static enum err look_behind(struct scan *scan, const struct segment *segment,
+                            struct frame_reader *reader, uint64_t at, uint64_t *dirty_end,
+                            bool *later)
+{
+    *dirty_end = at;
+    *later = false;
+    for (uint64_t offset = at; offset < reader->size; offset += SECTOR) {
+        struct bytes sector;
+        struct frame_header header;
+        size_t len = reader->size - offset < SECTOR ? (size_t)(reader->size - offset) : SECTOR;
+        TRY(frame_reader_bytes(reader, offset, len, &sector));
+        bool zero = sector.ptr[0] == 0 && memcmp(sector.ptr, sector.ptr + 1, sector.len - 1) == 0;
+        if (zero) {
+            continue;
+        }
+        *dirty_end = offset + len;
+        if (offset > at && frame_header_read(sector, scan->log->id, segment->number, &header) &&
+            header.first_commit > scan->commit) {
+            *later = true;
+        }
+        if (offset == at && frame_header_read(sector, scan->log->id, segment->number, &header) &&
+            scan->any && header.previous_crc != scan->crc &&
+            header.first_commit > scan->commit + 1) {
+            *later = true; /* a whole header that belongs further on */
+        }
+    }
+    return OK;
+}
+
+static enum err zero_range(struct log *log, uint64_t number, uint64_t from, uint64_t to)
+{
+    static const uint8_t zeros[65536];
+    char path[4200];
+    int fd = -1;
+    segment_path(log, number, path, sizeof(path));
+    TRY(file_open(path, FILE_UPDATE, &fd));
+    enum err err = OK;
+    for (uint64_t at = from; err == OK && at < to; at += sizeof(zeros)) {
+        err =
+            file_write(fd, zeros, to - at < sizeof(zeros) ? (size_t)(to - at) : sizeof(zeros), at);
+    }
+    err = err != OK ? err : file_sync(fd);
+    enum err closed = file_close(fd);
+    return err != OK ? err : closed;
+}
+
+/* After a failed sync the kernel may call dirty pages clean: the last accepted frame is written and
+ * synced again. */
+static enum err rewrite_last(struct scan *scan)
+{
+    struct frame_reader reader;
+    struct bytes frame;
+    char path[4200];
+    int fd = -1;
+    segment_path(scan->log, scan->last_segment, path, sizeof(path));
+    TRY(frame_reader_open(&reader, path, scan->last_segment, scan->log->id));
+    enum err err = frame_reader_bytes(&reader, scan->last_at, (size_t)scan->last_len, &frame);
+    err = err != OK ? err : file_open(path, FILE_UPDATE, &fd);
+    if (err == OK) {
+        err = file_write(fd, frame.ptr, frame.len, scan->last_at);
+        err = err != OK ? err : file_sync(fd);
+        enum err closed = file_close(fd);
+        err = err != OK ? err : closed;
+    }
+    frame_reader_close(&reader);
+    return err;
+}
+
+/* ---- the list of segments ---- */
+
+struct found {
+    uint64_t *numbers;
+    size_t count;
+    size_t cap;
+};
+
+static void note_name(void *arg, const char *name)
+{
+    struct found *found = arg;
+    char *end = NULL;
+    unsigned long long number = strtoull(name, &end, 10);
+    if (end != name + 20 || strcmp(end, ".log") != 0 || number == 0) {
+        return;
+    }
+    if (found->count == found->cap) {
+        found->cap = found->cap == 0 ? 64 : found->cap * 2;
+        found->numbers = mem_realloc(found->numbers, found->cap * sizeof(found->numbers[0]));
+    }
+    found->numbers[found->count++] = number;
+}
+
+static int by_number(const void *left, const void *right)
+{
+    const uint64_t *a = left;
+    const uint64_t *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+static enum err list_segments(struct log *log)
+{
+    struct found found = {0};
+    enum err err = directory_list(log->dir, note_name, &found);
+    if (found.count > 1) {
+        qsort(found.numbers, found.count, sizeof(found.numbers[0]), by_number);
+    }
+    for (size_t i = 0; err == OK && i < found.count; i++) {
+        struct frame_reader reader;
+        struct bytes sector;
+        struct frame_header header;
+        char path[4200];
+        struct segment *segment = mem_zalloc(1, sizeof(*segment));
+        *segment = (struct segment){
+            .number = found.numbers[i], .first_commit = UINT64_MAX, .state = SEGMENT_READY};
+        segment_path(log, segment->number, path, sizeof(path));
+        err = frame_reader_open(&reader, path, segment->number, log->id);
+        if (err == OK) {
+            segment->size = reader.size / SECTOR * SECTOR;
+            if (frame_reader_bytes(&reader, 0, HEADER, &sector) == OK &&
+                frame_header_read(sector, log->id, segment->number, &header)) {
+                segment->first_commit = header.first_commit;
+            }
+            frame_reader_close(&reader);
+        }
+        segment_add(log, segment);
+    }
+    mem_free(found.numbers);
+    return err;
+}
+
+/* A segment wholly in the view: only its shape is learnt, by its headers. */
+static enum err measure(struct scan *scan, struct segment *segment)
+{
+    struct frame_reader reader;
+    struct frame_header header;
+    struct bytes sector;
+    char path[4200];
+    uint64_t at = 0;
+    bool ended = false;
+    segment_path(scan->log, segment->number, path, sizeof(path));
+    TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+    segment->state = SEGMENT_SEALED;
+    while (!ended && frame_reader_bytes(&reader, at, HEADER, &sector) == OK &&
+           frame_header_read(sector, scan->log->id, segment->number, &header)) {
+        ended = header.kind == FRAME_END;
+        segment->last_commit = header.first_commit + header.commit_count - 1;
+        segment->last_time_ms = header.time_ms;
+        at += sectors_of(HEADER + (uint64_t)header.payload_len);
+    }
+    segment->used = at;
+    if (ended && frame_reader_bytes(&reader, at, HEADER, &sector) == OK &&
+        frame_header_read(sector, scan->log->id, segment->number, &header) &&
+        header.kind == FRAME_INDEX) {
+        segment->indexed = true;
+        segment->index_at = at;
+    }
+    frame_reader_close(&reader);
+    return ended ? OK
+                 : damage(scan, segment->number, at, "A frame in the middle of the log is damaged");
+}
+
+static struct segment *segment_find(struct log *log, uint64_t number)
+{
+    struct segment *segment = log->first;
+    while (segment != NULL && segment->number != number) {
+        segment = segment->next;
+    }
+    return segment;
+}
+
+static void adopt_end(struct scan *scan, struct segment *segment, uint64_t at)
+{
+    struct log *log = scan->log;
+    log->open = segment;
+    segment->state = SEGMENT_OPEN;
+    segment->used = at;
+    segment->last_commit = scan->commit;
+    segment->last_time_ms = scan->time_ms;
+    log->position = at;
+    log->previous_crc = scan->any ? scan->crc : 0;
+    log->last_commit = scan->commit;
+    log->last_time_ms = scan->time_ms;
+}
+
+/* At the first place without a valid frame: torn, damaged, or simply the end. */
+static enum err judge_end(struct scan *scan, struct segment *segment, struct frame_reader *reader,
+                          uint64_t at)
+{
+    struct log *log = scan->log;
+    uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
+    uint64_t dirty_end;
+    bool later;
+    TRY(look_behind(scan, segment, reader, at, &dirty_end, &later));
+    if (later) {
+        return damage(scan, segment->number, at, "A frame is damaged and valid ones come after it");
+    }
+    for (const struct segment *other = segment->next; other != NULL; other = other->next) {
+        if (other->first_commit != UINT64_MAX && other->first_commit > scan->commit) {
+            return damage(scan, segment->number, at,
+                          "A frame is damaged and a later segment has valid ones");
+        }
+    }
+    if (scan->commit < flushed) {
+        return damage(scan, segment->number, at,
+                      "The log ends before a commit that the view already holds");
+    }
+    if (dirty_end > at) {
+        if (scan->report->clean_stop) {
+            return damage(scan, segment->number, at,
+                          "There are bytes behind the mark of a clean stop");
+        }
+        segment_path(log, segment->number, scan->report->file, sizeof(scan->report->file));
+        scan->report->torn_end = true;
+        scan->report->offset = at;
+        TRY(zero_range(log, segment->number, at, dirty_end));
+    }
+    if (scan->any) {
+        TRY(rewrite_last(scan));
+    }
+    adopt_end(scan, segment, at);
+    return OK;
+}
+
+/* Scans one segment and goes on to the one it names, or judges the end. */
+static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, bool *ended)
+{
+    struct segment *segment = *segment_in_turn;
+    struct frame_reader reader;
+    char path[4200];
+    uint64_t at;
+    segment->index = index_new();
+    segment_path(scan->log, segment->number, path, sizeof(path));
+    TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+    scan->report->bytes_scanned += reader.size;
+    enum err err = scan_segment(scan, segment, &reader, &at);
+    if (err == OK && !scan->ended) {
+        err = judge_end(scan, segment, &reader, at);
+        *ended = true;
+    }
+    frame_reader_close(&reader);
+    if (err != OK || *ended) {
+        return err;
+    }
+    segment->state = SEGMENT_SEALED;
+    segment->used = at;
+    segment->last_commit = scan->commit;
+    segment->last_time_ms = scan->time_ms;
+    if (segment->indexed) {
+        index_free(segment->index);
+        segment->index = NULL;
+    }
+    *segment_in_turn = segment_find(scan->log, scan->next);
+    return *segment_in_turn != NULL
+               ? OK
+               : damage(scan, scan->next, 0, "The segment that the one before it names is missing");
+}
+
+enum err recover(struct log *log, struct log_report *report)
+{
+    struct scan scan = {.log = log, .report = report};
+    uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/next.tmp", log->dir);
+    TRY(file_remove(path));
+    TRY(list_segments(log));
+    struct segment *start = NULL;
+    for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
+        report->segments++;
+        if (segment->first_commit != UINT64_MAX &&
+            (start == NULL || segment->first_commit <= flushed + 1)) {
+            start = segment;
+        }
+    }
+    if (start == NULL && log->first != NULL) {
+        start = log->first; /* no whole frame anywhere */
+    }
+    if (start == NULL) {
+        return flushed == 0 ? OK
+                            : damage(&scan, 1, 0, "The log is missing but the view holds commits");
+    }
+    if (start->first_commit != UINT64_MAX && start->first_commit > flushed + 1) {
+        return damage(&scan, start->number, 0,
+                      "The log begins after the newest commit that the view holds");
+    }
+    for (struct segment *segment = log->first; segment != start; segment = segment->next) {
+        TRY(measure(&scan, segment));
+    }
+    atomic_store_explicit(&log->first_commit,
+                          log->first->first_commit == UINT64_MAX ? 1 : log->first->first_commit,
+                          memory_order_relaxed);
+    scan.commit = start->first_commit == UINT64_MAX ? 0 : start->first_commit - 1;
+    bool ended = false;
+    for (struct segment *segment = start; !ended;) {
+        TRY(scan_next(&scan, &segment, &ended));
+    }
+    return OK;
+}
+
+/* ---- verify ---- */
+
+struct visiting {
+    log_visit *fn;
+    void *arg;
+};
+
+static enum err visit_record(void *arg, const struct log_record *record, uint32_t offset)
+{
+    const struct visiting *visiting = arg;
+    (void)offset;
+    return visiting->fn == NULL ? OK : visiting->fn(visiting->arg, record);
+}
+
+/* Visits the frames that scan_segment accepted. */
+static enum err visit_segment(struct frame_reader *reader, uint64_t end, struct visiting *visiting)
+{
+    struct frame_header header;
+    struct bytes payload;
+    for (uint64_t at = 0; at < end; at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
+        TRY(frame_reader_at(reader, at, &header, &payload));
+        if (header.kind == FRAME_DATA) {
+            TRY(frame_walk(&header, payload, visit_record, visiting));
+        }
+    }
+    return OK;
+}
+
+static enum err scan_all(struct scan *scan, struct visiting *visiting)
+{
+    struct segment *segment = scan->log->first;
+    scan->commit =
+        segment == NULL || segment->first_commit == UINT64_MAX ? 0 : segment->first_commit - 1;
+    while (segment != NULL) {
+        struct frame_reader reader;
+        char path[4200];
+        uint64_t at;
+        uint64_t dirty_end = 0;
+        bool later = false;
+        segment_path(scan->log, segment->number, path, sizeof(path));
+        TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+        scan->report->bytes_scanned += reader.size;
+        scan->report->segments++;
+        enum err err = scan_segment(scan, segment, &reader, &at);
+        err = err != OK ? err : visit_segment(&reader, at, visiting);
+        if (err == OK && !scan->ended) {
+            err = look_behind(scan, segment, &reader, at, &dirty_end, &later);
+            for (const struct segment *other = segment->next; other != NULL && err == OK;
+                 other = other->next) {
+                later |= other->first_commit != UINT64_MAX && other->first_commit > scan->commit;
+            }
+            if (err == OK && (later || (dirty_end > at && scan->report->clean_stop))) {
+                err = damage(scan, segment->number, at,
+                             "A frame is damaged and what comes after it is not");
+            }
+            if (err == OK && dirty_end > at) {
+                scan->report->torn_end = true;
+                scan->report->offset = at;
+            }
+        }
+        frame_reader_close(&reader);
+        TRY(err);
+        if (!scan->ended) {
+            return OK;
+        }
+        struct segment *next = segment_find(scan->log, scan->next);
+        if (next == NULL) {
+            return damage(scan, scan->next, 0,
+                          "The segment that the one before it names is missing");
+        }
+        segment = next;
+    }
+    return OK;
+}
+
+enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *report)
+{
+    struct log *log = mem_zalloc(1, sizeof(*log));
+    struct scan scan = {.log = log, .report = report};
+    struct visiting visiting = {fn, arg};
+    struct arena arena;
+    struct bytes text;
+    char path[4200];
+    *report = (struct log_report){0};
+    snprintf(log->dir, sizeof(log->dir), "%s", dir);
+    snprintf(path, sizeof(path), "%s/id", dir);
+    arena_init(&arena, 0);
+    enum err err = file_read_all(path, 64, &arena, &text);
+    if (err == OK) {
+        log->id = strtoull((const char *)text.ptr, NULL, 16);
+        err = list_segments(log);
+        err = err != OK ? err : scan_all(&scan, &visiting);
+        report->last_commit = scan.commit;
+    } else {
+        snprintf(report->file, sizeof(report->file), "%.255s", path);
+        snprintf(report->reason, sizeof(report->reason), "there is no log here (%s)",
+                 err_text(err));
+    }
+    arena_fini(&arena);
+    while (log->first != NULL) {
+        struct segment *segment = log->first;
+        log->first = segment->next;
+        mem_free(segment);
+    }
+    mem_free(log->marks);
+    mem_free(log);
+    return err;
+}

@@ -1,0 +1,262 @@
+/* Segment files and the worker that prepares them ahead, writes indexes of sealed ones and removes
+ * trimmed ones. A segment is filled with zeros under another name, synced, renamed, and the
+ * directory synced, before a frame may go into it: then a frame's sync never has to change the
+ * file's shape. */
+#include "base/mem.h"
+#include "base/note.h"
+#include "log/log_priv.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define FILL_CHUNK (1u << 20)
+#define RETRY_MS 200 /* a full disk is looked at again */
+
+static void worker_run(void *arg);
+static bool worker_prepare(struct log *log);
+static bool worker_index(struct log *log);
+static bool worker_remove(struct log *log);
+static enum err fill(struct log *log, const char *path, uint64_t bytes);
+
+void segment_path(const struct log *log, uint64_t number, char *out, size_t room)
+{
+    snprintf(out, room, "%s/%020llu.log", log->dir, (unsigned long long)number);
+}
+
+enum err segments_start(struct log *log)
+{
+    TRY(thread_start(&log->worker, ROLE_WORKER, "hw-segments", worker_run, log));
+    log->worker_running = true;
+    return OK;
+}
+
+void segments_stop(struct log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->closing = true;
+    pthread_cond_broadcast(&log->worker_wake);
+    pthread_mutex_unlock(&log->mutex);
+    if (log->worker_running) {
+        thread_join(&log->worker);
+        log->worker_running = false;
+    }
+}
+
+void segment_add(struct log *log, struct segment *segment)
+{
+    segment->next = NULL;
+    if (log->last == NULL) {
+        log->first = segment;
+    } else {
+        log->last->next = segment;
+    }
+    log->last = segment;
+}
+
+enum err segment_make(struct log *log, uint64_t number, uint64_t bytes, struct segment **out)
+{
+    char path[4200];
+    char beside[4200];
+    segment_path(log, number, path, sizeof(path));
+    snprintf(beside, sizeof(beside), "%s/next.tmp", log->dir);
+    enum err err = fill(log, beside, bytes);
+    err = err != OK ? err : file_rename(beside, path);
+    if (err != OK) {
+        IGNORE(file_remove(beside)); /* the first error is the one to tell */
+        return err;
+    }
+    TRY(directory_sync(log->dir));
+    struct segment *segment = mem_zalloc(1, sizeof(*segment));
+    *segment = (struct segment){
+        .number = number, .size = bytes, .first_commit = UINT64_MAX, .state = SEGMENT_READY};
+    *out = segment;
+    return OK;
+}
+
+static enum err fill(struct log *log, const char *path, uint64_t bytes)
+{
+    int fd = -1;
+    size_t chunk = bytes < FILL_CHUNK ? (size_t)bytes : FILL_CHUNK;
+    void *zeros = aligned_alloc(4096, FILL_CHUNK);
+    if (zeros == NULL) {
+        return ERR_NOMEM;
+    }
+    memset(zeros, 0, FILL_CHUNK);
+    enum err err = file_open(path, FILE_CREATE, &fd);
+    if (err == OK && log->direct) {
+        int direct = -1;
+        err = file_open(path, FILE_UPDATE_DIRECT, &direct);
+        if (err == OK) {
+            IGNORE(file_close(fd)); /* empty still */
+            fd = direct;
+        }
+    }
+    for (uint64_t at = 0; err == OK && at < bytes; at += chunk) {
+        size_t len = bytes - at < chunk ? (size_t)(bytes - at) : chunk;
+        err = file_write(fd, zeros, len, at);
+    }
+    err = err != OK ? err : file_sync(fd);
+    enum err closed = file_close(fd);
+    free(zeros);
+    return err != OK ? err : closed;
+}
+
+enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
+{
+    enum err err = OK;
+    pthread_mutex_lock(&log->mutex);
+    log->wanted_bytes =
+        bytes > log->options.segment_bytes ? sectors_of(bytes) : log->options.segment_bytes;
+    struct segment *found = NULL;
+    log->worker_error = OK;
+    while (found == NULL) {
+        for (struct segment *segment = log->first; segment != NULL && found == NULL;
+             segment = segment->next) {
+            found = segment->state == SEGMENT_READY && segment->size >= bytes ? segment : NULL;
+        }
+        if (found != NULL) {
+            break;
+        }
+        if (log->worker_error != OK) {
+            err = log->worker_error;
+            break;
+        }
+        pthread_cond_signal(&log->worker_wake);
+        pthread_cond_wait(&log->segment_ready, &log->mutex);
+    }
+    if (found != NULL) {
+        found->state = SEGMENT_OPEN;
+        found->index = index_new();
+        pthread_cond_signal(&log->worker_wake);
+    }
+    log->wanted_bytes = log->options.segment_bytes;
+    pthread_mutex_unlock(&log->mutex);
+    *out = found;
+    return err;
+}
+
+/* ---- the worker ---- */
+
+static void worker_run(void *arg)
+{
+    struct log *log = arg;
+    pthread_mutex_lock(&log->mutex);
+    while (!log->closing) {
+        bool worked = worker_prepare(log);
+        worked |= !log->closing && worker_index(log);
+        worked |= !log->closing && worker_remove(log);
+        if (worked || log->closing) {
+            continue;
+        }
+        if (log->worker_error == OK) {
+            pthread_cond_wait(&log->worker_wake, &log->mutex);
+        } else {
+            struct timespec until;
+            clock_gettime(CLOCK_REALTIME, &until);
+            until.tv_nsec += RETRY_MS * 1000000L;
+            until.tv_sec += until.tv_nsec / 1000000000L;
+            until.tv_nsec %= 1000000000L;
+            pthread_cond_timedwait(&log->worker_wake, &log->mutex, &until);
+        }
+    }
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* One segment ahead, and one that is large enough for what waits. Called and returns under the
+ * mutex; so do the others. */
+static bool worker_prepare(struct log *log)
+{
+    unsigned ready = 0;
+    uint64_t largest = 0;
+    for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
+        if (segment->state == SEGMENT_READY) {
+            ready++;
+            largest = segment->size > largest ? segment->size : largest;
+        }
+    }
+    log->figures.segments_ready = ready;
+    if (ready > 0 && largest >= log->wanted_bytes) {
+        return false;
+    }
+    uint64_t number = log->last == NULL ? 1 : log->last->number + 1;
+    uint64_t bytes = log->wanted_bytes;
+    struct segment *made = NULL;
+    pthread_mutex_unlock(&log->mutex);
+    enum err err = segment_make(log, number, bytes, &made);
+    pthread_mutex_lock(&log->mutex);
+    if (err == OK) {
+        segment_add(log, made);
+        log->figures.segments++;
+        log->figures.segments_ready++;
+    }
+    log->worker_error = err;
+    pthread_cond_broadcast(&log->segment_ready);
+    return err == OK;
+}
+
+static bool worker_index(struct log *log)
+{
+    struct segment *segment = log->first;
+    while (segment != NULL &&
+           (segment->state != SEGMENT_SEALED || segment->indexed || segment->index == NULL)) {
+        segment = segment->next;
+    }
+    if (segment == NULL) {
+        return false;
+    }
+    struct segment_index *index = segment->index;
+    pthread_mutex_unlock(&log->mutex);
+    enum err err = index_write(log, segment);
+    if (err == OK && log->options.directory.sealed != NULL && index->count > 0) {
+        struct log_directory_entry *entries = mem_zalloc(index->count, sizeof(*entries));
+        for (size_t i = 0; i < index->count; i++) {
+            const struct stream_index *list = &index->streams[i];
+            const struct index_entry *first = &list->entries[0];
+            const struct index_entry *last = &list->entries[list->count - 1];
+            entries[i] = (struct log_directory_entry){list->stream,
+                                                      list->count,
+                                                      {first->commit, first->index},
+                                                      {last->commit, last->index}};
+        }
+        log->options.directory.sealed(log->options.directory.arg, segment->number, entries,
+                                      index->count);
+        mem_free(entries);
+    }
+    pthread_mutex_lock(&log->mutex);
+    if (err != OK) {
+        NOTE(NOTE_WARN, "log.index_not_written", NOTE_U("segment", segment->number),
+             NOTE_S("error", err_text(err)));
+    }
+    segment->indexed = err == OK;
+    segment->index = NULL; /* readers load it, or make it, from the file */
+    index_free(index);
+    return true;
+}
+
+static bool worker_remove(struct log *log)
+{
+    struct segment *oldest = log->first;
+    uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
+    if (oldest == NULL || oldest->state != SEGMENT_SEALED || oldest->index != NULL ||
+        oldest->last_commit > flushed || oldest->last_commit > log->trim_commit) {
+        return false;
+    }
+    char path[4200];
+    segment_path(log, oldest->number, path, sizeof(path));
+    log->first = oldest->next;
+    atomic_store_explicit(&log->first_commit, oldest->last_commit + 1, memory_order_release);
+    log->figures.segments--;
+    pthread_mutex_unlock(&log->mutex);
+    enum err err = file_remove(path);
+    err = err != OK ? err : directory_sync(log->dir);
+    if (err != OK) {
+        NOTE(NOTE_WARN, "log.segment_not_removed", NOTE_S("file", path));
+    }
+    pthread_mutex_lock(&log->mutex);
+    mem_free(oldest);
+    return true;
+}
