@@ -4,6 +4,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "net/sigv4.h"
 
+#include "base/digest.h"
 #include "base/mem.h"
 
 #include <openssl/crypto.h>
@@ -70,7 +71,7 @@ static void hmac_key_init(struct hmac_key *key, const uint8_t *secret, size_t le
     uint8_t block[64] = {0};
     uint8_t pad[64];
     if (len > sizeof(block)) {
-        SHA256(secret, len, block);
+        digest_sha256(bytes_of(secret, len), block);
     } else {
         memcpy(block, secret, len);
     }
@@ -132,7 +133,7 @@ static const struct hmac_key *signing_key(struct sigv4_context *context, struct 
                        BYTES_FMT(date), BYTES_FMT(region), BYTES_FMT(service));
     size_t name_len = len < 0 ? 0 : (size_t)len;
     bool cacheable = name_len > 0 && name_len < sizeof(name);
-    SHA256(secret.ptr, secret.len, secret_hash);
+    digest_sha256(secret, secret_hash);
     for (size_t i = 0; cacheable && i < KEY_CACHE; i++) {
         const struct cached_key *cached = &context->keys[i];
         if (cached->name_len == name_len && memcmp(cached->name, name, name_len) == 0 &&
@@ -207,8 +208,7 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
     uint8_t digest[32];
     uint8_t canonical[32];
     char expected[64];
-    SHA256(request->body.ptr == NULL ? (const uint8_t *)"" : request->body.ptr, request->body.len,
-           digest);
+    digest_sha256(request->body, digest);
     hex(digest, 32, body_hash);
     if (!check_scope(policy, &authorization, date, result) ||
         !check_signed(request, &authorization, result)) {
@@ -620,8 +620,7 @@ enum err sigv4_sign(struct sigv4_context *context, const struct sigv4_sign_input
     strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &parts);
     bool targeted = input->target.len > 0;
     bool typed = input->content_type.len > 0;
-    SHA256(input->body.ptr == NULL ? (const uint8_t *)"" : input->body.ptr, input->body.len,
-           digest);
+    digest_sha256(input->body, digest);
     hex(digest, 32, body_hash);
     char list[80];
     snprintf(list, sizeof(list), "%shost;x-amz-date%s", typed ? "content-type;" : "",
@@ -640,7 +639,7 @@ enum err sigv4_sign(struct sigv4_context *context, const struct sigv4_sign_input
     buf_printf(&canonical, "\n%s\n%.64s", list, body_hash);
     enum err err = buf_check(&canonical);
     if (err == OK) {
-        SHA256(canonical.ptr, canonical.len, digest);
+        digest_sha256(buf_bytes(&canonical), digest);
         hex(digest, 32, canonical_hex);
         char scope[256];
         char to_sign[512];
