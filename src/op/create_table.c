@@ -191,7 +191,7 @@ static enum err create_table_run(struct op_call *call, struct reader *reader,
     TRY(settings_encode(&settings, call->arena, &definition.settings));
     const struct table *made;
     TRY(change_create_table(reader, changes, &definition, &made));
-    return describe_table(made, STATUS_CREATING, call->arena, &out->table);
+    return description_fill(made, STATUS_CREATING, call->arena, &out->table);
 }
 
 static enum err check_billing(struct op_call *call)

@@ -39,7 +39,7 @@ static enum err delete_table_run(struct op_call *call, struct reader *reader,
     struct table_out *out = call->out;
     const struct table *table;
     TRY(lookup_control(call, reader, in->table_name, &table));
-    TRY(describe_table(table, STATUS_DELETING, call->arena, &out->table));
+    TRY(description_fill(table, STATUS_DELETING, call->arena, &out->table));
     if (table->reserved) {
         return fault(call, FAULT_VALIDATION,
                      "Tables named " RESERVED_PREFIX

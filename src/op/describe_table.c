@@ -38,5 +38,5 @@ static enum err describe_table_run(struct op_call *call, struct reader *reader,
     const struct table *table;
     (void)changes;
     TRY(lookup_control(call, reader, in->table_name, &table));
-    return describe_table(table, STATUS_ACTIVE, call->arena, &out->table);
+    return description_fill(table, STATUS_ACTIVE, call->arena, &out->table);
 }

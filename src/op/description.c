@@ -217,7 +217,7 @@ struct key_element *key_elements(const struct key_schema *schema, struct arena *
     return elements;
 }
 
-enum err describe_table(const struct table *table, enum table_status status, struct arena *arena,
+enum err description_fill(const struct table *table, enum table_status status, struct arena *arena,
                         struct table_description *out)
 {
     struct table_settings settings;
