@@ -373,6 +373,8 @@ static void send_rest(struct load *load, struct connection *connection)
     }
 }
 
+/* Until an answer is whole or the socket is empty: an edge may have told of bytes and of the end
+ * behind them at once. */
 static void receive(struct load *load, struct connection *connection)
 {
     struct buf *in = &connection->in;
@@ -395,9 +397,6 @@ static void receive(struct load *load, struct connection *connection)
         }
         if (state != RESPONSE_PART) {
             connection_lost(load, connection, "answer is not HTTP/1.1");
-            return;
-        }
-        if ((size_t)got < READ_BYTES) {
             return;
         }
     }
