@@ -233,11 +233,20 @@ static void what_cannot_be_answered_in_time_is_said_to_be_late(void)
     load_result_fini(&result);
 }
 
-static void a_server_that_is_gone_ends_the_load(void)
+static void a_server_that_refuses_every_item_ends_the_load(void)
 {
     static const struct step steps[] = {{.answer = NAMELESS, .closes = true}};
     struct load_result result;
     CHECK(run(steps, 1, (struct load_plan){.fill = true}, &result) == ERR_IO);
+    load_result_fini(&result);
+}
+
+static void a_server_that_only_closes_ends_the_load(void)
+{
+    static const struct step steps[] = {{.answer = "H", .closes = true}};
+    struct load_result result;
+    CHECK(run(steps, 1, puts_of(1), &result) == ERR_IO);
+    CHECK(result.ok == 0);
     load_result_fini(&result);
 }
 
@@ -250,6 +259,7 @@ int main(void)
     RUN(a_fill_puts_again_what_was_refused);
     RUN(a_stall_is_seen_by_all_that_were_due);
     RUN(what_cannot_be_answered_in_time_is_said_to_be_late);
-    RUN(a_server_that_is_gone_ends_the_load);
+    RUN(a_server_that_refuses_every_item_ends_the_load);
+    RUN(a_server_that_only_closes_ends_the_load);
     return CHECK_RESULT();
 }
