@@ -69,6 +69,11 @@ uint64_t process_resident_bytes(void)
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+uint64_t process_id(void)
+{
+    return (uint64_t)getpid();
+}
+
 uint64_t process_cpu_us(void)
 {
     struct rusage usage;

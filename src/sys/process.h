@@ -22,6 +22,7 @@ void process_raise_signal(int number);
 const char *process_variable(const char *name);
 /* Bytes of resident memory; 0 when unknown. */
 uint64_t process_resident_bytes(void);
+uint64_t process_id(void);
 /* Microseconds of processor time, user and system. */
 uint64_t process_cpu_us(void);
 _Noreturn void process_exit_now(int status);

@@ -114,7 +114,8 @@ void store_on_fatal(store_fatal *fatal);
 
 /* Makes sure of a table, through the same commit path; blocks. Before lanes are in use. */
 struct table_definition;
-MUST_USE enum err store_ensure_table(struct store *store, const struct table_definition *definition);
+MUST_USE enum err store_ensure_table(struct store *store,
+                                     const struct table_definition *definition);
 struct log *store_log(struct store *store);
 struct pool *store_pool(struct store *store);
 struct bytes store_region(const struct store *store);
@@ -134,7 +135,8 @@ struct lane {
     struct message *newest;
     size_t count;
     size_t in_flight;
-    struct expr_cache *exprs; /* of this thread, lent to evaluations that run on it */
+    struct expr_cache *exprs;          /* of this thread, lent to evaluations that run on it */
+    const struct catalogue *catalogue; /* table's own: the newest this lane has seen, pinned */
 };
 void lane_init(struct lane *lane, struct store *store, struct mailbox *home);
 void lane_fini(struct lane *lane);
@@ -146,6 +148,7 @@ struct change {
     struct change *next;
     uint64_t table_id;
     uint64_t stream_id; /* 0: none */
+    uint64_t row_hash;  /* of table and key, as validation knows it */
     struct key key;
     struct bytes old_item; /* empty: it was absent */
     struct bytes new_item; /* empty: deleted */
@@ -183,7 +186,8 @@ struct task {
     size_t touched_count;
     size_t touched_cap;
     bool touched_catalogue;
-    uint8_t rounds;
+    bool stale;     /* must be evaluated again, whatever was touched */
+    uint8_t rounds; /* times it came back from the committer to be read from disk */
     enum err outcome;
     struct work work;
 };
@@ -218,6 +222,7 @@ struct reader_range {
     struct bytes partition;
     uint64_t hash;
     struct bytes low, high; /* raw sort key bytes */
+    struct bytes prefix;    /* what every sort key begins with; empty: anything */
     bool has_low, has_high, low_inclusive, high_inclusive;
     bool backward;
     struct bytes

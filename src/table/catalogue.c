@@ -1,0 +1,434 @@
+/* The catalogue: an immutable snapshot of all tables and streams. A change makes a new snapshot
+ * that shares every table and stream it did not touch; snapshots and what they hold are reference
+ * counted, since lanes, workers and followers let go of them at their own time. Looking up is a
+ * binary search; changing is a copy of arrays of pointers, which is rare. */
+#include "table/table_priv.h"
+
+/* A node holds its description's bytes, and the struct's strings are views into them. */
+struct table_node {
+    _Atomic uint32_t references;
+    struct table table;
+    struct stream_node *stream; /* the open one: referenced */
+    uint8_t description[];
+};
+
+struct stream_node {
+    _Atomic uint32_t references;
+    struct stream stream;
+    uint8_t description[];
+};
+
+static enum err make_stream(struct bytes item, uint64_t first, uint64_t last,
+                            struct stream_node **out);
+static enum err make_table(struct bytes item, struct stream_node *stream, struct table_node **out);
+static void release_stream(struct stream_node *node);
+static void release_table(struct table_node *node);
+static struct catalogue *copy_of(const struct catalogue *before, uint64_t commit);
+static void insert_table(struct catalogue *catalogue, struct table_node *node);
+static void remove_table(struct catalogue *catalogue, uint64_t id);
+static void insert_stream(struct catalogue *catalogue, struct stream_node *node);
+static void remove_stream(struct catalogue *catalogue, uint64_t id);
+static size_t name_place(const struct catalogue *catalogue, struct bytes name);
+static size_t id_place(const struct catalogue *catalogue, uint64_t id);
+static size_t arn_place(const struct catalogue *catalogue, struct bytes arn);
+static struct stream_node *stream_by_id(const struct catalogue *catalogue, uint64_t id);
+
+/* ---- looking up ---- */
+
+const struct table *catalogue_table(const struct catalogue *catalogue, struct bytes name)
+{
+    size_t place = name_place(catalogue, name);
+    if (place == catalogue->table_count ||
+        !bytes_equal(catalogue->by_name[place]->table.name, name)) {
+        return NULL;
+    }
+    return &catalogue->by_name[place]->table;
+}
+
+const struct table *catalogue_table_by_id(const struct catalogue *catalogue, uint64_t id)
+{
+    size_t place = id_place(catalogue, id);
+    if (place == catalogue->table_count || catalogue->by_id[place]->table.id != id) {
+        return NULL;
+    }
+    return &catalogue->by_id[place]->table;
+}
+
+const struct table *catalogue_next_table(const struct catalogue *catalogue, struct bytes after)
+{
+    size_t place = name_place(catalogue, after);
+    if (place < catalogue->table_count && after.len > 0 &&
+        bytes_equal(catalogue->by_name[place]->table.name, after)) {
+        place++;
+    }
+    return place == catalogue->table_count ? NULL : &catalogue->by_name[place]->table;
+}
+
+const struct stream *catalogue_stream(const struct catalogue *catalogue, struct bytes arn)
+{
+    size_t place = arn_place(catalogue, arn);
+    if (place == catalogue->stream_count ||
+        !bytes_equal(catalogue->by_arn[place]->stream.arn, arn)) {
+        return NULL;
+    }
+    return &catalogue->by_arn[place]->stream;
+}
+
+const struct stream *catalogue_next_stream(const struct catalogue *catalogue, struct bytes after,
+                                           struct bytes table)
+{
+    for (size_t i = arn_place(catalogue, after); i < catalogue->stream_count; i++) {
+        const struct stream *stream = &catalogue->by_arn[i]->stream;
+        if (!bytes_equal(stream->arn, after) &&
+            (table.len == 0 || bytes_equal(stream->table_name, table))) {
+            return stream;
+        }
+    }
+    return NULL;
+}
+
+const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue, uint64_t commit)
+{
+    for (size_t i = 0; i < catalogue->stream_count; i++) {
+        if (catalogue->by_arn[i]->stream.last_commit <= commit) {
+            return &catalogue->by_arn[i]->stream;
+        }
+    }
+    return NULL;
+}
+
+/* ---- lifetimes ---- */
+
+struct catalogue *catalogue_new(uint64_t next_id)
+{
+    struct catalogue *catalogue = mem_zalloc(1, sizeof(*catalogue));
+    atomic_init(&catalogue->references, 1);
+    catalogue->next_id = next_id;
+    return catalogue;
+}
+
+/* A new reference comes from one that is held, so nothing needs to be ordered by it. */
+struct catalogue *catalogue_pin(const struct catalogue *catalogue)
+{
+    struct catalogue *pinned = (struct catalogue *)(uintptr_t)catalogue;
+    atomic_fetch_add_explicit(&pinned->references, 1, memory_order_relaxed);
+    return pinned;
+}
+
+/* Release: what its holder did with the object is done; acquire by the last one, who frees it. */
+static bool was_last(_Atomic uint32_t *references)
+{
+    return atomic_fetch_sub_explicit(references, 1, memory_order_acq_rel) == 1;
+}
+
+void catalogue_unpin(const struct catalogue *pinned)
+{
+    struct catalogue *catalogue = (struct catalogue *)(uintptr_t)pinned;
+    if (catalogue == NULL || !was_last(&catalogue->references)) {
+        return;
+    }
+    for (size_t i = 0; i < catalogue->table_count; i++) {
+        release_table(catalogue->by_name[i]);
+    }
+    for (size_t i = 0; i < catalogue->stream_count; i++) {
+        release_stream(catalogue->by_arn[i]);
+    }
+    mem_free(catalogue->by_name);
+    mem_free(catalogue->by_id);
+    mem_free(catalogue->by_arn);
+    mem_free(catalogue);
+}
+
+static void release_stream(struct stream_node *node)
+{
+    if (node != NULL && was_last(&node->references)) {
+        mem_free(node);
+    }
+}
+
+static void release_table(struct table_node *node)
+{
+    if (was_last(&node->references)) {
+        release_stream(node->stream);
+        mem_free(node);
+    }
+}
+
+static struct stream_node *pin_stream(struct stream_node *node)
+{
+    if (node != NULL) {
+        atomic_fetch_add_explicit(&node->references, 1, memory_order_relaxed);
+    }
+    return node;
+}
+
+static struct table_node *pin_table(struct table_node *node)
+{
+    atomic_fetch_add_explicit(&node->references, 1, memory_order_relaxed);
+    return node;
+}
+
+/* ---- changes ---- */
+
+enum err catalogue_add_table(const struct catalogue *before, const struct log_record *record,
+                             struct catalogue **after)
+{
+    struct table table;
+    struct bytes stream_item;
+    uint64_t stream_id = 0;
+    struct stream_node *stream = NULL;
+    struct table_node *node = NULL;
+    TRY(read_described_table(record->body, &table, &stream_id, &stream_item));
+    if (stream_id != 0) {
+        TRY(make_stream(stream_item, record->commit, UINT64_MAX, &stream));
+    }
+    enum err err = make_table(record->body, stream, &node);
+    if (err != OK) {
+        release_stream(stream);
+        return err;
+    }
+    struct catalogue *catalogue = copy_of(before, record->commit);
+    uint64_t newest = table.id > stream_id ? table.id : stream_id;
+    catalogue->next_id = newest >= catalogue->next_id ? newest + 1 : catalogue->next_id;
+    insert_table(catalogue, node);
+    if (stream != NULL) {
+        insert_stream(catalogue, stream);
+    }
+    *after = catalogue;
+    return OK;
+}
+
+enum err catalogue_drop_table(const struct catalogue *before, const struct log_record *record,
+                              struct catalogue **after)
+{
+    struct table table;
+    struct stream stream;
+    struct bytes stream_item;
+    uint64_t stream_id = 0;
+    struct stream_node *closed = NULL;
+    TRY(read_described_table(record->body, &table, &stream_id, &stream_item));
+    if (catalogue_table_by_id(before, table.id) == NULL) {
+        return ERR_DAMAGED;
+    }
+    if (stream_id != 0) {
+        TRY(read_described_stream(stream_item, &stream));
+        TRY(make_stream(stream_item, stream.first_commit, record->commit, &closed));
+    }
+    struct catalogue *catalogue = copy_of(before, record->commit);
+    remove_table(catalogue, table.id);
+    if (closed != NULL) {
+        remove_stream(catalogue, stream_id);
+        insert_stream(catalogue, closed);
+    }
+    *after = catalogue;
+    return OK;
+}
+
+enum err catalogue_drop_stream(const struct catalogue *before, const struct log_record *record,
+                               struct catalogue **after)
+{
+    uint64_t id = 0;
+    TRY(read_described_id(record->body, BYTES("stream"), &id));
+    struct catalogue *catalogue = copy_of(before, record->commit);
+    remove_stream(catalogue, id);
+    *after = catalogue;
+    return OK;
+}
+
+enum err catalogue_load_stream(struct catalogue *catalogue, struct bytes value)
+{
+    struct cursor cursor = cursor_of(value);
+    uint64_t first = 0;
+    uint64_t last = 0;
+    struct bytes item;
+    struct stream_node *node = NULL;
+    TRY(cursor_u64(&cursor, &first));
+    TRY(cursor_u64(&cursor, &last));
+    TRY(cursor_bytes(&cursor, cursor_left(&cursor), &item));
+    TRY(make_stream(item, first, last, &node));
+    insert_stream(catalogue, node);
+    return OK;
+}
+
+enum err catalogue_load_table(struct catalogue *catalogue, struct bytes value)
+{
+    struct table table;
+    struct bytes stream_item;
+    uint64_t stream_id = 0;
+    struct table_node *node = NULL;
+    TRY(read_described_table(value, &table, &stream_id, &stream_item));
+    struct stream_node *stream = stream_id == 0 ? NULL : stream_by_id(catalogue, stream_id);
+    if (stream_id != 0 && stream == NULL) {
+        return ERR_DAMAGED;
+    }
+    TRY(make_table(value, stream, &node));
+    insert_table(catalogue, node);
+    return OK;
+}
+
+/* ---- helpers ---- */
+
+static enum err make_stream(struct bytes item, uint64_t first, uint64_t last,
+                            struct stream_node **out)
+{
+    struct stream_node *node = mem_alloc(sizeof(*node) + item.len);
+    atomic_init(&node->references, 1);
+    memcpy(node->description, item.ptr, item.len);
+    enum err err = read_described_stream(bytes_of(node->description, item.len), &node->stream);
+    if (err != OK) {
+        mem_free(node);
+        return err;
+    }
+    node->stream.first_commit = first;
+    node->stream.last_commit = last;
+    *out = node;
+    return OK;
+}
+
+static enum err make_table(struct bytes item, struct stream_node *stream, struct table_node **out)
+{
+    uint64_t stream_id = 0;
+    struct bytes stream_item;
+    struct table_node *node = mem_alloc(sizeof(*node) + item.len);
+    atomic_init(&node->references, 1);
+    memcpy(node->description, item.ptr, item.len);
+    enum err err = read_described_table(bytes_of(node->description, item.len), &node->table,
+                                        &stream_id, &stream_item);
+    if (err != OK) {
+        mem_free(node);
+        return err;
+    }
+    node->stream = pin_stream(stream);
+    node->table.stream = stream == NULL ? NULL : &stream->stream;
+    *out = node;
+    return OK;
+}
+
+/* Room for one more of each. */
+static struct catalogue *copy_of(const struct catalogue *before, uint64_t commit)
+{
+    struct catalogue *catalogue = catalogue_new(before->next_id);
+    catalogue->commit = commit;
+    catalogue->table_count = before->table_count;
+    catalogue->stream_count = before->stream_count;
+    catalogue->by_name = mem_zalloc(before->table_count + 1, sizeof(struct table_node *));
+    catalogue->by_id = mem_zalloc(before->table_count + 1, sizeof(struct table_node *));
+    catalogue->by_arn = mem_zalloc(before->stream_count + 1, sizeof(struct stream_node *));
+    for (size_t i = 0; i < before->table_count; i++) {
+        catalogue->by_name[i] = pin_table(before->by_name[i]);
+        catalogue->by_id[i] = before->by_id[i];
+    }
+    for (size_t i = 0; i < before->stream_count; i++) {
+        catalogue->by_arn[i] = pin_stream(before->by_arn[i]);
+    }
+    return catalogue;
+}
+
+static void *insert_at(void *array, size_t count, size_t place, void *entry)
+{
+    void **entries = mem_realloc(array, (count + 1) * sizeof(void *));
+    memmove(entries + place + 1, entries + place, (count - place) * sizeof(void *));
+    entries[place] = entry;
+    return entries;
+}
+
+static void remove_at(void *array, size_t count, size_t place)
+{
+    void **entries = array;
+    memmove(entries + place, entries + place + 1, (count - place - 1) * sizeof(void *));
+}
+
+/* Takes over the caller's reference. */
+static void insert_table(struct catalogue *catalogue, struct table_node *node)
+{
+    size_t count = catalogue->table_count;
+    size_t name = name_place(catalogue, node->table.name);
+    size_t id = id_place(catalogue, node->table.id);
+    catalogue->by_name = insert_at(catalogue->by_name, count, name, node);
+    catalogue->by_id = insert_at(catalogue->by_id, count, id, node);
+    catalogue->table_count++;
+}
+
+static void remove_table(struct catalogue *catalogue, uint64_t id)
+{
+    size_t place = id_place(catalogue, id);
+    struct table_node *node = catalogue->by_id[place];
+    remove_at(catalogue->by_name, catalogue->table_count, name_place(catalogue, node->table.name));
+    remove_at(catalogue->by_id, catalogue->table_count, place);
+    catalogue->table_count--;
+    release_table(node);
+}
+
+static void insert_stream(struct catalogue *catalogue, struct stream_node *node)
+{
+    size_t place = arn_place(catalogue, node->stream.arn);
+    catalogue->by_arn = insert_at(catalogue->by_arn, catalogue->stream_count, place, node);
+    catalogue->stream_count++;
+}
+
+static void remove_stream(struct catalogue *catalogue, uint64_t id)
+{
+    struct stream_node *node = stream_by_id(catalogue, id);
+    if (node != NULL) {
+        remove_at(catalogue->by_arn, catalogue->stream_count,
+                  arn_place(catalogue, node->stream.arn));
+        catalogue->stream_count--;
+        release_stream(node);
+    }
+}
+
+static struct stream_node *stream_by_id(const struct catalogue *catalogue, uint64_t id)
+{
+    for (size_t i = 0; i < catalogue->stream_count; i++) {
+        if (catalogue->by_arn[i]->stream.id == id) {
+            return catalogue->by_arn[i];
+        }
+    }
+    return NULL;
+}
+
+/* The first place whose name is not below name; likewise for ids and ARNs. */
+static size_t name_place(const struct catalogue *catalogue, struct bytes name)
+{
+    size_t low = 0;
+    size_t high = catalogue->table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_compare(catalogue->by_name[middle]->table.name, name) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static size_t id_place(const struct catalogue *catalogue, uint64_t id)
+{
+    size_t low = 0;
+    size_t high = catalogue->table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (catalogue->by_id[middle]->table.id < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static size_t arn_place(const struct catalogue *catalogue, struct bytes arn)
+{
+    size_t low = 0;
+    size_t high = catalogue->stream_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (bytes_compare(catalogue->by_arn[middle]->stream.arn, arn) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}

@@ -1,0 +1,204 @@
+/* What an evaluation yields: records encoded as they will stand in the log. Everything chosen here
+ * (ids, labels, names) is a function of the reader's catalogue and time alone, so that a repeated
+ * evaluation yields the same bytes. */
+#include "table/table_priv.h"
+
+static enum err add(struct changes *changes, struct arena *arena, const struct change *change);
+static struct bytes made_arn(struct reader *reader, struct bytes name);
+static enum err make_stream(struct reader *reader, const struct table_definition *definition,
+                            const struct table *table, struct stream **out);
+static void label_of(uint64_t ms, char out[32]);
+
+enum err change_item(struct reader *reader, struct changes *changes, const struct table *table,
+                     const struct key *key, struct bytes old_item, struct bytes new_item,
+                     enum change_origin origin)
+{
+    if (bytes_equal(old_item, new_item)) {
+        return OK;
+    }
+    const struct stream *stream = table->stream;
+    struct item_record record = {
+        .origin = (uint8_t)origin,
+        .view = (uint8_t)(stream == NULL ? 0 : stream->view),
+        .was = old_item.len > 0,
+        .is = new_item.len > 0,
+        .table_id = table->id,
+        .key = key->bytes,
+        .new_item = new_item,
+        .old_item = old_item,
+    };
+    record.has_old =
+        record.was && (record.view == STREAM_OLD_IMAGE || record.view == STREAM_NEW_AND_OLD);
+    struct change change = {
+        .table_id = table->id,
+        .stream_id = stream == NULL ? 0 : stream->id,
+        .row_hash = row_hash(table->id, key->bytes),
+        .key = *key,
+        .old_item = old_item,
+        .new_item = new_item,
+        .kind = KIND_RECORD_ITEM,
+    };
+    TRY(item_record_encode(&record, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
+}
+
+enum err change_token(struct reader *reader, struct changes *changes, struct bytes token,
+                      const uint8_t request_hash[32])
+{
+    struct token_record record = {token, reader->now_ms, bytes_of(request_hash, 32)};
+    struct change change = {
+        .row_hash = row_hash(0, token),
+        .key = {.bytes = token},
+        .kind = KIND_RECORD_TOKEN,
+    };
+    if (token.len > TOKEN_LEN_MAX) {
+        return ERR_RANGE;
+    }
+    TRY(token_record_encode(&record, reader->arena, &change.record));
+    change.new_item = bytes_of(change.record.ptr, 8 + 32); /* as its row holds it */
+    return add(changes, reader->arena, &change);
+}
+
+enum err change_create_table(struct reader *reader, struct changes *changes,
+                             const struct table_definition *definition, const struct table **made)
+{
+    struct stream *stream = NULL;
+    struct table *table = arena_zalloc(reader->arena, sizeof(*table));
+    struct change change = {.kind = KIND_RECORD_TABLE};
+    if (table == NULL) {
+        return ERR_NOMEM;
+    }
+    *table = (struct table){
+        .id = reader->catalogue->next_id,
+        .name = definition->name,
+        .arn = made_arn(reader, definition->name),
+        .schema = definition->schema,
+        .settings = definition->settings,
+        .created_ms = reader->now_ms,
+        .reserved = bytes_start_with(definition->name, BYTES("headwater.")),
+    };
+    if (table->arn.ptr == NULL) {
+        return ERR_NOMEM;
+    }
+    if (definition->view != 0) {
+        TRY(make_stream(reader, definition, table, &stream));
+        table->stream = stream;
+        table->latest_stream_label = stream->label;
+        table->latest_stream_arn = stream->arn;
+    }
+    TRY(describe_table(table, reader->arena, &change.record));
+    change.table_id = table->id;
+    TRY(add(changes, reader->arena, &change));
+    *made = table;
+    return OK;
+}
+
+enum err change_delete_table(struct reader *reader, struct changes *changes,
+                             const struct table *table)
+{
+    struct change change = {
+        .kind = KIND_RECORD_TABLE_DELETE,
+        .table_id = table->id,
+        /* In its stream, so that whoever follows it is woken and sees its end. */
+        .stream_id = table->stream == NULL ? 0 : table->stream->id,
+    };
+    TRY(describe_table(table, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
+}
+
+enum err change_drop_stream(struct reader *reader, struct changes *changes,
+                            const struct stream *stream)
+{
+    struct change change = {.kind = KIND_RECORD_STREAM_DROP};
+    TRY(describe_id(BYTES("stream"), stream->id, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
+}
+
+enum err change_forget_tokens(struct reader *reader, struct changes *changes, struct bytes body)
+{
+    struct change change = {.kind = KIND_RECORD_TOKEN_DROP, .record = body};
+    return add(changes, reader->arena, &change);
+}
+
+static enum err add(struct changes *changes, struct arena *arena, const struct change *change)
+{
+    size_t bytes = change->record.len + 64; /* with what the log puts around it */
+    if (changes->count >= COMMIT_COUNT_MAX || bytes > LOG_COMMIT_BYTES_MAX - changes->bytes) {
+        return ERR_RANGE;
+    }
+    struct change *added = arena_alloc(arena, sizeof(*added));
+    if (added == NULL) {
+        return ERR_NOMEM;
+    }
+    *added = *change;
+    added->next = NULL;
+    if (changes->last == NULL) {
+        changes->first = added;
+    } else {
+        changes->last->next = added;
+    }
+    changes->last = added;
+    changes->count++;
+    changes->bytes += bytes;
+    return OK;
+}
+
+static struct bytes made_arn(struct reader *reader, struct bytes name)
+{
+    struct bytes region = store_region(reader->store);
+    struct bytes account = store_account(reader->store);
+    return arena_printf(reader->arena, "arn:aws:dynamodb:%.*s:%.*s:table/%.*s", BYTES_FMT(region),
+                        BYTES_FMT(account), BYTES_FMT(name));
+}
+
+/* Its label is the time of its making, moved on until no stream that is still readable has it. */
+static enum err make_stream(struct reader *reader, const struct table_definition *definition,
+                            const struct table *table, struct stream **out)
+{
+    struct stream *stream = arena_zalloc(reader->arena, sizeof(*stream));
+    char label[32];
+    uint64_t ms = reader->now_ms;
+    if (stream == NULL) {
+        return ERR_NOMEM;
+    }
+    do {
+        label_of(ms, label);
+        stream->arn = arena_printf(reader->arena, "%.*s/stream/%s", BYTES_FMT(table->arn), label);
+        if (stream->arn.ptr == NULL) {
+            return ERR_NOMEM;
+        }
+        stream->created_ms = ms++;
+    } while (catalogue_stream(reader->catalogue, stream->arn) != NULL);
+    stream->id = table->id + 1;
+    stream->table_id = table->id;
+    stream->table_name = definition->name;
+    stream->view = definition->view;
+    stream->schema = definition->schema;
+    stream->last_commit = UINT64_MAX;
+    stream->label = arena_dup(reader->arena, bytes_cstr(label));
+    stream->shard_id =
+        arena_printf(reader->arena, "shardId-%020llu-%08x", (unsigned long long)stream->created_ms,
+                     (unsigned)(uint32_t)hash_key(stream->arn));
+    *out = stream;
+    return stream->label.ptr == NULL || stream->shard_id.ptr == NULL ? ERR_NOMEM : OK;
+}
+
+/* 2015-05-11T21:21:33.291, of the proleptic Gregorian calendar in UTC: days since 1970 are split
+ * into eras of 400 years, counted from 0000-03-01 so that the leap day ends a year. */
+static void label_of(uint64_t ms, char out[32])
+{
+    uint64_t days = ms / 86400000 + 719468;
+    uint64_t era = days / 146097;
+    uint64_t day_of_era = days % 146097;
+    uint64_t year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    uint64_t month_from_march = (5 * day_of_year + 2) / 153;
+    unsigned day = (unsigned)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
+    unsigned month =
+        (unsigned)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
+    unsigned year = (unsigned)((year_of_era + era * 400 + (month <= 2)) % 10000);
+    unsigned of_day = (unsigned)(ms % 86400000);
+    snprintf(out, 32, "%04u-%02u-%02uT%02u:%02u:%02u.%03u", year, month, day, of_day / 3600000,
+             of_day / 60000 % 60, of_day / 1000 % 60, of_day % 1000);
+}

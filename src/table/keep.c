@@ -1,0 +1,250 @@
+/* The keeper: what must happen from time to time, beside the requests. One thread flushes the view,
+ * so that what a kill would replay stays bounded; the other polls the view's health, moves the
+ * streams' trim point and forgets old tokens. What they change goes through the committer like
+ * anything else. */
+#include "table/table_priv.h"
+
+#include "sys/clock.h"
+
+#define POLL_MS 50
+#define TRIM_EVERY_MS 1000u
+#define TOKENS_EVERY_MS 60000u
+
+struct keeper {
+    struct store *store;
+    struct thread flusher;
+    struct thread thread;
+    struct event flush_event;
+    struct event event;
+    _Atomic bool stopping; /* set before the events are signalled, read after them */
+};
+
+static void run_flusher(void *arg);
+static void run_keeper(void *arg);
+static void watch_view(struct keeper *keeper);
+
+enum err keeper_open(struct store *store, struct keeper **out)
+{
+    struct keeper *keeper = mem_zalloc(1, sizeof(*keeper));
+    keeper->store = store;
+    event_init(&keeper->flush_event);
+    event_init(&keeper->event);
+    enum err err = thread_start(&keeper->flusher, ROLE_WORKER, "flusher", run_flusher, keeper);
+    ASSERT(err == OK);
+    err = thread_start(&keeper->thread, ROLE_WORKER, "keeper", run_keeper, keeper);
+    ASSERT(err == OK);
+    *out = keeper;
+    return OK;
+}
+
+void keeper_close(struct keeper *keeper)
+{
+    if (keeper == NULL) {
+        return;
+    }
+    atomic_store_explicit(&keeper->stopping, true, memory_order_release);
+    event_signal(&keeper->event);
+    event_signal(&keeper->flush_event);
+    thread_join(&keeper->thread);
+    thread_join(&keeper->flusher);
+    event_fini(&keeper->event);
+    event_fini(&keeper->flush_event);
+    mem_free(keeper);
+}
+
+static bool is_stopping(struct keeper *keeper)
+{
+    return atomic_load_explicit(&keeper->stopping, memory_order_acquire);
+}
+
+/* ---- flushing ---- */
+
+static void run_flusher(void *arg)
+{
+    struct keeper *keeper = arg;
+    struct store *store = keeper->store;
+    while (!is_stopping(keeper)) {
+        if (log_unflushed_bytes(store->log) >= store->flush_bytes) {
+            store_flush(store);
+        } else {
+            event_wait(&keeper->flush_event, POLL_MS);
+        }
+    }
+}
+
+/* Visible is noted first: everything up to it is in the view by then, so it is in its files when
+ * the flush has returned. */
+void store_flush(struct store *store)
+{
+    uint64_t visible = log_visible(store->log);
+    uint64_t start = clock_mono_ns();
+    enum err err = view_flush(store->view);
+    if (err != OK) {
+        store_die(4, "view", err_text(err));
+    }
+    log_set_flushed(store->log, visible);
+    atomic_store_explicit(&store->counters.flushed, visible, memory_order_relaxed);
+    count_add(&store->counters.flushes, 1);
+    count_add(&store->counters.flush_ns_total, clock_mono_ns() - start);
+}
+
+/* ---- the rest ---- */
+
+static void run_keeper(void *arg)
+{
+    struct keeper *keeper = arg;
+    uint64_t trimmed_ms = 0;
+    uint64_t forgot_ms = 0;
+    while (!is_stopping(keeper)) {
+        uint64_t now_ms = clock_mono_ns() / 1000000;
+        watch_view(keeper);
+        if (now_ms - trimmed_ms >= TRIM_EVERY_MS) {
+            trimmed_ms = now_ms;
+            store_trim(keeper->store, store_now_ms(keeper->store));
+        }
+        if (now_ms - forgot_ms >= TOKENS_EVERY_MS) {
+            forgot_ms = now_ms;
+            store_forget_tokens(keeper->store, store_now_ms(keeper->store));
+        }
+        event_wait(&keeper->event, POLL_MS);
+    }
+}
+
+static void watch_view(struct keeper *keeper)
+{
+    struct store *store = keeper->store;
+    uint64_t errors = view_background_errors(store->view);
+    if (errors != 0) {
+        store_die(4, "view", "RocksDB reports a background error");
+    }
+    atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
+}
+
+/* A task whose whole meaning is one record that was made before it. */
+struct keeper_task {
+    struct task task; /* first: a task pointer is one of these */
+    struct arena arena;
+    uint64_t stream_id;
+    struct bytes body;
+};
+
+static enum err run_task(struct store *store, struct keeper_task *own,
+                         enum err (*evaluate)(struct task *task, struct reader *reader,
+                                              struct changes *changes))
+{
+    own->task.arena = &own->arena;
+    own->task.evaluate = evaluate;
+    own->task.writes = true;
+    enum err err = task_run_blocking(store, &own->task);
+    if (err != OK) {
+        NOTE(NOTE_WARN, "keeper.failed", NOTE_S("reason", err_text(err)));
+    }
+    return err;
+}
+
+static enum err drop_stream(struct task *task, struct reader *reader, struct changes *changes)
+{
+    const struct keeper_task *own = (struct keeper_task *)task;
+    const struct stream *stream = NULL;
+    task->touched_catalogue = true;
+    while ((stream =
+                catalogue_next_stream(reader->catalogue, stream == NULL ? BYTES_NONE : stream->arn,
+                                      BYTES_NONE)) != NULL) {
+        if (stream->id == own->stream_id) {
+            return change_drop_stream(reader, changes, stream);
+        }
+    }
+    return OK;
+}
+
+void store_trim(struct store *store, uint64_t now_ms)
+{
+    uint64_t until_ms = now_ms > store->retention_ms ? now_ms - store->retention_ms : 0;
+    uint64_t commit = log_commit_before(store->log, until_ms);
+    if (commit > atomic_load_explicit(&store->trim, memory_order_relaxed)) {
+        atomic_store_explicit(&store->trim, commit, memory_order_relaxed);
+        log_set_trim(store->log, commit);
+    }
+    enum err err = OK;
+    while (err == OK) {
+        struct keeper_task own = {0};
+        const struct catalogue *catalogue = store_catalogue_pin(store);
+        const struct stream *stream = catalogue_trimmed_stream(
+            catalogue, atomic_load_explicit(&store->trim, memory_order_relaxed));
+        own.stream_id = stream == NULL ? 0 : stream->id;
+        store_catalogue_unpin(store, catalogue);
+        if (own.stream_id == 0) {
+            return;
+        }
+        arena_init(&own.arena, 0);
+        err = run_task(store, &own, drop_stream);
+        arena_fini(&own.arena);
+    }
+}
+
+struct old_tokens {
+    struct arena *arena;
+    struct token_record *records;
+    size_t count;
+};
+
+static bool collect_token(void *arg, struct bytes row, struct bytes value)
+{
+    struct old_tokens *old = arg;
+    const size_t prefix = 8 + 1 + 8;
+    struct bytes token = arena_dup(old->arena, bytes_of(row.ptr + prefix, row.len - prefix));
+    (void)value;
+    if (token.ptr == NULL) {
+        return false;
+    }
+    uint64_t time_ms = read_u64_big(row.ptr + 9) * TOKEN_KEPT_MS;
+    old->records[old->count++] = (struct token_record){.token = token, .time_ms = time_ms};
+    return old->count < TOKEN_DROP_COUNT_MAX;
+}
+
+/* Tokens of ten minutes that ended ten minutes ago. */
+static enum err collect_old_tokens(struct store *store, uint64_t now_ms, struct old_tokens *old)
+{
+    struct row_key low;
+    struct row_key high;
+    if (now_ms < TOKEN_KEPT_MS) {
+        return OK;
+    }
+    old->records = arena_alloc(old->arena, TOKEN_DROP_COUNT_MAX * sizeof(*old->records));
+    if (old->records == NULL) {
+        return ERR_NOMEM;
+    }
+    row_of_store(&low, 'k');
+    row_of_token(&high, now_ms - TOKEN_KEPT_MS, BYTES_NONE);
+    struct view_scan scan = {
+        .low = row_bytes(&low),
+        .high = row_bytes(&high),
+        .how = VIEW_BLOCKING,
+        .fn = collect_token,
+        .arg = old,
+    };
+    return view_scan(store->view, &scan);
+}
+
+static enum err forget_tokens(struct task *task, struct reader *reader, struct changes *changes)
+{
+    return change_forget_tokens(reader, changes, ((struct keeper_task *)task)->body);
+}
+
+void store_forget_tokens(struct store *store, uint64_t now_ms)
+{
+    size_t count = TOKEN_DROP_COUNT_MAX;
+    enum err err = OK;
+    while (err == OK && count == TOKEN_DROP_COUNT_MAX) {
+        struct keeper_task own = {0};
+        arena_init(&own.arena, 0);
+        struct old_tokens old = {.arena = &own.arena};
+        err = collect_old_tokens(store, now_ms, &old);
+        count = old.count;
+        if (err == OK && count > 0) {
+            err = token_drop_encode(old.records, count, &own.arena, &own.body);
+            err = err == OK ? run_task(store, &own, forget_tokens) : err;
+        }
+        arena_fini(&own.arena);
+    }
+}

@@ -1,0 +1,226 @@
+/* What an evaluation sees: the view, and on the committer what the group at hand has changed above
+ * it. Everything read for a write is noted in the task by the hash of its row, so that the
+ * committer can tell whether it is still so. */
+#include "table/table_priv.h"
+
+#define CACHED_BYTES_DEFAULT (64u * 1024u)
+
+static enum err touch(struct reader *reader, uint64_t hash);
+static enum err range_rows(const struct table *table, const struct reader_range *range,
+                           struct row_key *low, struct row_key *high);
+
+const struct table *reader_table(struct reader *reader, struct bytes name)
+{
+    static const struct bytes mark = BYTES_INIT(":table/");
+    const struct table *table = NULL;
+    reader->task->touched_catalogue = true;
+    if (!bytes_start_with(name, BYTES("arn:"))) {
+        return catalogue_table(reader->catalogue, name);
+    }
+    /* Table names hold no colon, so the last one is before "table/". */
+    size_t at = name.len;
+    while (at > 0 && name.ptr[at - 1] != ':') {
+        at--;
+    }
+    struct bytes tail = bytes_of(name.ptr + at - 1, name.len - at + 1);
+    if (bytes_start_with(tail, mark)) {
+        table =
+            catalogue_table(reader->catalogue, bytes_of(tail.ptr + mark.len, tail.len - mark.len));
+    }
+    return table != NULL && bytes_equal(table->arn, name) ? table : NULL;
+}
+
+enum err reader_get(struct reader *reader, const struct table *table, const struct key *key,
+                    struct bytes *item)
+{
+    uint64_t hash = row_hash(table->id, key->bytes);
+    struct row_key row;
+    TRY(touch(reader, hash));
+    if (reader->overlay != NULL &&
+        overlay_get(reader->overlay, hash, table->id, key->bytes, item)) {
+        return item->len == 0 ? ERR_NOT_FOUND : OK;
+    }
+    row_of_item(&row, table->id, key->hash, key->bytes);
+    return view_get(reader->store->view, row_bytes(&row),
+                    reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena, item);
+}
+
+struct range_visit {
+    reader_visit *fn;
+    void *arg;
+};
+
+static bool visit_row(void *arg, struct bytes row, struct bytes value)
+{
+    struct range_visit *visit = arg;
+    return visit->fn(visit->arg, bytes_of(row.ptr + 16, row.len - 16), value);
+}
+
+enum err reader_scan(struct reader *reader, const struct table *table,
+                     const struct reader_range *range, reader_visit *fn, void *arg)
+{
+    struct row_key low;
+    struct row_key high;
+    struct range_visit visit = {fn, arg};
+    size_t cached_max =
+        range->cached_bytes_max == 0 ? CACHED_BYTES_DEFAULT : range->cached_bytes_max;
+    ASSERT(!reader->task->writes);
+    if (range_rows(table, range, &low, &high) == ERR_NOT_FOUND) {
+        return OK;
+    }
+    struct view_scan scan = {
+        .low = row_bytes(&low),
+        .high = row_bytes(&high),
+        .backward = range->backward,
+        .how = reader->blocking ? VIEW_BLOCKING : VIEW_CACHED,
+        .bytes_max = reader->blocking ? 0 : cached_max,
+        .fn = visit_row,
+        .arg = &visit,
+    };
+    return view_scan(reader->store->view, &scan);
+}
+
+enum err reader_token(struct reader *reader, struct bytes token, struct token_state *state)
+{
+    uint64_t hash = row_hash(0, token);
+    struct bytes value = BYTES_NONE;
+    enum err err = ERR_NOT_FOUND;
+    TRY(touch(reader, hash));
+    if (token.len > TOKEN_LEN_MAX) {
+        return ERR_NOT_FOUND;
+    }
+    if (reader->overlay != NULL && overlay_get(reader->overlay, hash, 0, token, &value)) {
+        err = OK;
+    }
+    /* A token is in the row of its ten minutes: still valid ones are in these or the last. */
+    for (uint64_t back = 0; err == ERR_NOT_FOUND && back <= TOKEN_KEPT_MS; back += TOKEN_KEPT_MS) {
+        struct row_key row;
+        row_of_token(&row, reader->now_ms - back, token);
+        err = view_get(reader->store->view, row_bytes(&row),
+                       reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena, &value);
+    }
+    TRY(err);
+    struct cursor cursor = cursor_of(value);
+    struct bytes request_hash;
+    struct token_state found;
+    TRY(cursor_u64(&cursor, &found.committed_ms));
+    TRY(cursor_bytes(&cursor, sizeof(found.request_hash), &request_hash));
+    memcpy(found.request_hash, request_hash.ptr, request_hash.len);
+    if (found.committed_ms + TOKEN_KEPT_MS <= reader->now_ms) {
+        return ERR_NOT_FOUND;
+    }
+    *state = found;
+    return OK;
+}
+
+/* The record that closes a stream is in it, to wake who follows; it is not one of its changes. */
+enum err reader_stream(struct reader *reader, const struct stream *stream, struct log_read *read)
+{
+    struct log_place trim = reader_stream_trim(reader, stream);
+    read->stream = stream->id;
+    read->until = stream->last_commit == UINT64_MAX ? UINT64_MAX : stream->last_commit - 1;
+    read->mode = reader->blocking ? LOG_READ_BLOCKING : LOG_READ_TAIL_ONLY;
+    if (read->after.commit < trim.commit) {
+        return ERR_TRIMMED;
+    }
+    TRY(log_read(reader->store->log, read));
+    size_t kept = 0;
+    for (size_t i = 0; i < read->count; i++) {
+        if (read->records[i].kind == RECORD_ITEM) {
+            read->records[kept++] = read->records[i];
+        }
+    }
+    read->count = kept;
+    return OK;
+}
+
+struct log_place reader_stream_end(struct reader *reader, const struct stream *stream)
+{
+    uint64_t visible = log_visible(reader->store->log);
+    uint64_t end = stream->last_commit < visible ? stream->last_commit : visible;
+    return (struct log_place){end, LOG_INDEX_END};
+}
+
+struct log_place reader_stream_trim(struct reader *reader, const struct stream *stream)
+{
+    uint64_t trim = atomic_load_explicit(&reader->store->trim, memory_order_relaxed);
+    uint64_t first = stream->first_commit;
+    return (struct log_place){trim > first ? trim : first, LOG_INDEX_END};
+}
+
+/* A few hashes in the arena, doubled when full. */
+static enum err touch(struct reader *reader, uint64_t hash)
+{
+    struct task *task = reader->task;
+    if (!task->writes) {
+        return OK;
+    }
+    if (task->touched_count == task->touched_cap) {
+        size_t cap = task->touched_cap == 0 ? 4 : 2 * task->touched_cap;
+        struct touched *grown = arena_alloc(task->arena, cap * sizeof(*grown));
+        if (grown == NULL) {
+            return ERR_NOMEM;
+        }
+        if (task->touched_count > 0) {
+            memcpy(grown, task->touched, task->touched_count * sizeof(*grown));
+        }
+        task->touched = grown;
+        task->touched_cap = cap;
+    }
+    task->touched[task->touched_count++].hash = hash;
+    return OK;
+}
+
+/* The smallest row above row. */
+static void step_past(struct row_key *row)
+{
+    row_add(row, bytes_of("", 1));
+}
+
+/* One bound of the range: prefix and sort bytes, moved past it when it is left out (a lower bound)
+ * or let in (an upper one, which is exclusive as a row). */
+static void bound_row(const struct row_key *prefix, struct bytes sort, bool past,
+                      struct row_key *out)
+{
+    *out = *prefix;
+    row_add(out, sort);
+    if (past) {
+        step_past(out);
+    }
+}
+
+/* ERR_NOT_FOUND: the range is empty. */
+static enum err range_rows(const struct table *table, const struct reader_range *range,
+                           struct row_key *low, struct row_key *high)
+{
+    struct row_key prefix = {0};
+    struct row_key after;
+    uint8_t partition_len[2] = {(uint8_t)(range->partition.len >> 8),
+                                (uint8_t)range->partition.len};
+    row_of_item(&prefix, table->id, range->hash, bytes_of(partition_len, 2));
+    row_add(&prefix, range->partition);
+    *low = prefix;
+    row_add(low, range->prefix);
+    *high = *low;
+    /* Table ids stay far below the largest, so there is a row after any partition. */
+    bool bounded = row_successor(high);
+    ASSERT(bounded);
+    if (range->has_low) {
+        bound_row(&prefix, range->low, !range->low_inclusive, &after);
+        *low = bytes_compare(row_bytes(&after), row_bytes(low)) > 0 ? after : *low;
+    }
+    if (range->has_high) {
+        bound_row(&prefix, range->high, range->high_inclusive, &after);
+        *high = bytes_compare(row_bytes(&after), row_bytes(high)) < 0 ? after : *high;
+    }
+    if (range->has_after) {
+        bound_row(&prefix, range->after, !range->backward, &after);
+        if (!range->backward && bytes_compare(row_bytes(&after), row_bytes(low)) > 0) {
+            *low = after;
+        }
+        if (range->backward && bytes_compare(row_bytes(&after), row_bytes(high)) < 0) {
+            *high = after;
+        }
+    }
+    return bytes_compare(row_bytes(low), row_bytes(high)) < 0 ? OK : ERR_NOT_FOUND;
+}

@@ -1,0 +1,577 @@
+/* The store: opening and closing a data directory, and what all its threads share.
+ *
+ *   DATA/LOCK     held while a process has the directory; says which
+ *   DATA/FORMAT   "headwater data 1", "epoch 1000": written first, so that a directory with other
+ *                 contents and without it is refused
+ *   DATA/log/     the truth                      DATA/view/    what it amounts to
+ *
+ * Opening is: lock, format, view, log, replay of what the view does not hold, threads. */
+#include "table/table_priv.h"
+
+#include "expr/expr.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/process.h"
+
+#include <stdlib.h>
+
+#define FORMAT_VERSION 1u
+#define REPLAY_BATCH_BYTES (4u * 1024u * 1024u)
+#define READ_QUEUE_MAX 16384u
+#define MIB (1024u * 1024u)
+
+static enum err lock_directory(struct store *store, const char *data, struct store_report *report);
+static enum err check_format(struct store *store, const char *data, struct store_report *report);
+static enum err open_view(struct store *store, const struct store_options *options,
+                          struct view_state *state, bool *fresh, struct store_report *report);
+static enum err open_log(struct store *store, const struct store_options *options,
+                         struct view_state *state, bool fresh, struct store_report *report);
+static enum err load_catalogue(struct store *store, struct view_state *state);
+static enum err replay(struct store *store, struct view_state *state, struct store_report *report);
+static enum err start_threads(struct store *store, const struct store_options *options,
+                              struct view_state state);
+static enum err damaged(struct store_report *report, const char *file, const char *reason);
+static void store_free(struct store *store);
+
+static store_fatal *fatal_callback;
+
+void store_on_fatal(store_fatal *fatal)
+{
+    fatal_callback = fatal;
+}
+
+_Noreturn void store_die(int status, const char *file, const char *reason)
+{
+    NOTE(NOTE_ERROR, "store.fatal", NOTE_S("file", file), NOTE_S("reason", reason));
+    if (fatal_callback != NULL) {
+        fatal_callback(status, file, reason);
+    }
+    process_exit_now(status);
+}
+
+static uint64_t or_default(uint64_t given, uint64_t otherwise)
+{
+    return given == 0 ? otherwise : given;
+}
+
+enum err store_open(const struct store_options *options, struct store **out,
+                    struct store_report *report)
+{
+    struct view_state state = {0};
+    bool fresh = false;
+    struct store *store = mem_zalloc(1, sizeof(*store));
+    *report = (struct store_report){0};
+    store->lock = -1;
+    arena_init(&store->names, 0);
+    store->region = arena_dup(&store->names, options->region);
+    store->account = arena_dup(&store->names, options->account);
+    store->retention_ms = or_default(options->retention_ms, 24u * 3600u * 1000u);
+    store->flush_bytes = or_default(options->flush_bytes, 64u * MIB);
+    store->throttle_bytes = or_default(options->throttle_bytes, 256u * MIB);
+    store->repeat_evaluation = options->repeat_evaluation;
+    pthread_mutex_init(&store->catalogue_mutex, NULL);
+    pthread_mutex_init(&store->exprs_mutex, NULL);
+
+    enum err err = lock_directory(store, options->data, report);
+    err = err != OK ? err : check_format(store, options->data, report);
+    err = err != OK ? err : open_view(store, options, &state, &fresh, report);
+    err = err != OK ? err : open_log(store, options, &state, fresh, report);
+    err = err != OK ? err : load_catalogue(store, &state);
+    err = err != OK ? err : replay(store, &state, report);
+    err = err != OK ? err : start_threads(store, options, state);
+    if (err != OK) {
+        store_free(store);
+        return err;
+    }
+    *out = store;
+    return OK;
+}
+
+/* The keeper first, since it proposes; then the committer has nothing left to do. */
+enum err store_close(struct store *store)
+{
+    keeper_close(store->keeper);
+    store->keeper = NULL;
+    pool_close(store->pool);
+    store->pool = NULL;
+    struct view_state state = committer_close(store->committer);
+    store->committer = NULL;
+    state.trim = atomic_load_explicit(&store->trim, memory_order_relaxed);
+    enum err err = view_write(store->view, &state);
+    if (err == OK) {
+        store_flush(store);
+        err = view_background_errors(store->view) == 0 ? OK : ERR_IO;
+    }
+    struct log *log = store->log;
+    store->log = NULL;
+    enum err closed = log_close(log, err == OK);
+    store_free(store);
+    return err != OK ? err : closed;
+}
+
+static void store_free(struct store *store)
+{
+    if (store->log != NULL) {
+        enum err err = log_close(store->log, false);
+        if (err != OK) {
+            NOTE(NOTE_WARN, "log.close_failed", NOTE_S("reason", err_text(err)));
+        }
+    }
+    directory_close(store->directory);
+    if (store->view != NULL) {
+        view_close(store->view);
+    }
+    catalogue_unpin(store->catalogue);
+    for (size_t i = 0; i < store->exprs_count; i++) {
+        expr_cache_free(store->exprs[i]);
+    }
+    mem_free(store->exprs);
+    if (store->lock >= 0 && file_close(store->lock) != OK) {
+        NOTE(NOTE_WARN, "lock.close_failed");
+    }
+    pthread_mutex_destroy(&store->exprs_mutex);
+    pthread_mutex_destroy(&store->catalogue_mutex);
+    arena_fini(&store->names);
+    mem_free(store);
+}
+
+/* ---- opening, step by step ---- */
+
+static enum err path_in(const char *data, const char *name, char *out, size_t room)
+{
+    int len = snprintf(out, room, "%s/%s", data, name);
+    return len < 0 || (size_t)len >= room ? ERR_INVALID : OK;
+}
+
+#define PATH_ROOM 4096
+
+/* The pid in LOCK is for people: the lock itself is the kernel's and ends with its holder. */
+static enum err lock_directory(struct store *store, const char *data, struct store_report *report)
+{
+    char path[PATH_ROOM];
+    char text[64] = {0};
+    size_t got = 0;
+    TRY(path_in(data, "LOCK", path, sizeof(path)));
+    TRY(directory_make(data));
+    enum err err = file_open(path, FILE_UPDATE, &store->lock);
+    if (err == ERR_NOT_FOUND) {
+        err = file_open(path, FILE_CREATE, &store->lock);
+    }
+    TRY(err);
+    err = file_lock(store->lock);
+    if (err == ERR_BUSY) {
+        TRY(file_read(store->lock, text, sizeof(text) - 1, 0, &got));
+        snprintf(report->directory_holder, sizeof(report->directory_holder), "process %lu",
+                 strtoul(text, NULL, 10));
+    }
+    TRY(err);
+    int len = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)process_id());
+    TRY(file_truncate(store->lock, 0));
+    return file_write(store->lock, text, (size_t)len, 0);
+}
+
+static enum err write_format(const char *data, const char *path)
+{
+    char text[64];
+    int len =
+        snprintf(text, sizeof(text), "headwater data %u\nepoch %u\n", FORMAT_VERSION, EPOCH_FIRST);
+    TRY(file_write_all(path, bytes_of(text, (size_t)len), 0600));
+    return directory_sync(data);
+}
+
+static enum err check_format(struct store *store, const char *data, struct store_report *report)
+{
+    char path[PATH_ROOM];
+    char log[PATH_ROOM];
+    char text[64];
+    unsigned version = 0;
+    unsigned epoch = 0;
+    struct bytes found;
+    TRY(path_in(data, "FORMAT", path, sizeof(path)));
+    TRY(path_in(data, "log", log, sizeof(log)));
+    if (!file_exists(path)) {
+        if (file_exists(log)) {
+            return damaged(report, path,
+                           "it is missing beside a log: restore it, or use another "
+                           "data directory");
+        }
+        store->epoch = EPOCH_FIRST;
+        return write_format(data, path);
+    }
+    TRY(file_read_all(path, sizeof(text) - 1, &store->names, &found));
+    memcpy(text, found.ptr, found.len);
+    text[found.len] = 0;
+    if (sscanf(text, "headwater data %u\nepoch %u", &version, &epoch) != 2 || epoch < EPOCH_FIRST ||
+        epoch > 9999) {
+        return damaged(report, path, "it cannot be read as the format of a data directory");
+    }
+    if (version != FORMAT_VERSION) {
+        return damaged(report, path,
+                       "written by a version of Headwater that this one does not "
+                       "know: start that version or a newer one");
+    }
+    store->epoch = epoch;
+    return OK;
+}
+
+static enum err open_view(struct store *store, const struct store_options *options,
+                          struct view_state *state, bool *fresh, struct store_report *report)
+{
+    char path[PATH_ROOM];
+    TRY(path_in(options->data, "view", path, sizeof(path)));
+    TRY(directory_make(path));
+    struct view_options view = {
+        .dir = path,
+        .memtable_bytes = or_default(options->memtable_bytes, 64u * MIB),
+        .cache_bytes = or_default(options->cache_bytes, 512u * MIB),
+    };
+    char reason[sizeof(report->log.reason)] = {0};
+    enum err err = view_open(&view, &store->view, state, fresh, reason, sizeof(reason));
+    if (err != OK) {
+        snprintf(report->log.file, sizeof(report->log.file), "%.*s",
+                 (int)sizeof(report->log.file) - 1, path);
+        snprintf(report->log.reason, sizeof(report->log.reason), "%s", reason);
+        return err;
+    }
+    report->view_commit = state->applied;
+    store->directory = directory_open(store->view);
+    return OK;
+}
+
+static enum err open_log(struct store *store, const struct store_options *options,
+                         struct view_state *state, bool fresh, struct store_report *report)
+{
+    char path[PATH_ROOM];
+    TRY(path_in(options->data, "log", path, sizeof(path)));
+    struct log_options log = {
+        .dir = path,
+        .segment_bytes = or_default(options->segment_bytes, 64u * MIB),
+        .flushed = state->applied,
+        .tail_bytes = (size_t)or_default(options->tail_bytes, 16u * MIB),
+        .directory = directory_for_log(store->directory),
+    };
+    TRY(log_open(&log, &store->log, &report->log));
+    if (!fresh && state->log_id != log_id(store->log)) {
+        return damaged(report, path,
+                       "the view beside it belongs to another log: restore both "
+                       "from one copy");
+    }
+    if (log_first(store->log) > state->applied + 1) {
+        return damaged(report, path,
+                       "it begins after the view ends, so commits between are "
+                       "missing: restore log and view from one copy");
+    }
+    state->log_id = log_id(store->log);
+    state->next_id = state->next_id < TABLE_ID_FIRST ? TABLE_ID_FIRST : state->next_id;
+    uint64_t trimmed = log_first(store->log) - 1;
+    atomic_store_explicit(&store->trim, trimmed > state->trim ? trimmed : state->trim,
+                          memory_order_relaxed);
+    return OK;
+}
+
+static enum err damaged(struct store_report *report, const char *file, const char *reason)
+{
+    snprintf(report->log.file, sizeof(report->log.file), "%.*s", (int)sizeof(report->log.file) - 1,
+             file);
+    snprintf(report->log.reason, sizeof(report->log.reason), "%s", reason);
+    return ERR_DAMAGED;
+}
+
+struct load {
+    struct catalogue *catalogue;
+    enum err (*row)(struct catalogue *catalogue, struct bytes value);
+    enum err err;
+};
+
+static bool load_row(void *arg, struct bytes row, struct bytes value)
+{
+    struct load *load = arg;
+    (void)row;
+    load->err = load->row(load->catalogue, value);
+    return load->err == OK;
+}
+
+static enum err load_rows(struct store *store, struct load *load, char letter)
+{
+    struct row_key low;
+    struct row_key high;
+    row_of_store(&low, letter);
+    row_of_store(&high, (char)(letter + 1));
+    struct view_scan scan = {
+        .low = row_bytes(&low),
+        .high = row_bytes(&high),
+        .how = VIEW_BLOCKING,
+        .fn = load_row,
+        .arg = load,
+    };
+    TRY(view_scan(store->view, &scan));
+    return load->err;
+}
+
+static enum err load_catalogue(struct store *store, struct view_state *state)
+{
+    struct load streams = {catalogue_new(state->next_id), catalogue_load_stream, OK};
+    struct load tables = {streams.catalogue, catalogue_load_table, OK};
+    store->catalogue = streams.catalogue;
+    TRY(load_rows(store, &streams, 'u'));
+    return load_rows(store, &tables, 't');
+}
+
+/* ---- replay ---- */
+
+struct replay {
+    struct store *store;
+    struct view_state *state;
+    struct store_report *report;
+};
+
+static enum err check_items(const struct log_record *record)
+{
+    struct item_record item;
+    if (record->kind != KIND_RECORD_ITEM) {
+        return OK;
+    }
+    TRY(item_record_decode(record->body, &item));
+    TRY(item.is ? item_check(item.new_item) : OK);
+    return item.has_old ? item_check(item.old_item) : OK;
+}
+
+/* Batches end where commits do, so that the view never holds half of one. */
+static enum err replay_record(void *arg, const struct log_record *record)
+{
+    struct replay *replay = arg;
+    struct store *store = replay->store;
+    struct catalogue *after = NULL;
+    TRY(check_items(record));
+    TRY(record_apply(store->view, record));
+    TRY(record_catalogue(store->catalogue, record, &after));
+    if (after != NULL) {
+        catalogue_unpin(store->catalogue);
+        store->catalogue = after;
+        replay->state->next_id = after->next_id;
+    }
+    replay->report->replayed_bytes += record->body.len;
+    if (record->index + 1 < record->count) {
+        return OK;
+    }
+    replay->report->replayed_commits++;
+    replay->state->applied = record->commit;
+    replay->state->time_ms =
+        record->time_ms > replay->state->time_ms ? record->time_ms : replay->state->time_ms;
+    return view_batch_bytes(store->view) < REPLAY_BATCH_BYTES
+               ? OK
+               : view_write(store->view, replay->state);
+}
+
+static enum err replay(struct store *store, struct view_state *state, struct store_report *report)
+{
+    struct replay replay = {store, state, report};
+    enum err err = log_replay(store->log, state->applied, replay_record, &replay);
+    if (err == ERR_DAMAGED && report->log.reason[0] == 0) {
+        snprintf(report->log.reason, sizeof(report->log.reason),
+                 "the record after commit %llu cannot be read", (unsigned long long)state->applied);
+    }
+    TRY(err);
+    if (report->replayed_commits > 0 || state->applied == 0) {
+        TRY(view_write(store->view, state));
+    }
+    atomic_store_explicit(&store->now_ms, state->time_ms, memory_order_relaxed);
+    atomic_store_explicit(&store->counters.flushed, report->view_commit, memory_order_relaxed);
+    atomic_store_explicit(&store->catalogue_commit, store->catalogue->commit, memory_order_relaxed);
+    log_publish(store->log, log_last(store->log));
+    return OK;
+}
+
+static enum err start_threads(struct store *store, const struct store_options *options,
+                              struct view_state state)
+{
+    unsigned workers = options->read_workers == 0 ? 4 : options->read_workers;
+    TRY(pool_open(workers, READ_QUEUE_MAX, "reader", &store->pool));
+    TRY(committer_open(store, state, &store->committer));
+    return keeper_open(store, &store->keeper);
+}
+
+/* ---- what threads share ---- */
+
+struct log *store_log(struct store *store)
+{
+    return store->log;
+}
+
+struct pool *store_pool(struct store *store)
+{
+    return store->pool;
+}
+
+struct bytes store_region(const struct store *store)
+{
+    return store->region;
+}
+
+struct bytes store_account(const struct store *store)
+{
+    return store->account;
+}
+
+uint64_t store_now_ms(struct store *store)
+{
+    uint64_t wall = clock_wall_ms();
+    count_max(&store->now_ms, wall);
+    return atomic_load_explicit(&store->now_ms, memory_order_relaxed);
+}
+
+unsigned store_pressure(struct store *store)
+{
+    unsigned pressure = atomic_load_explicit(&store->pressure, memory_order_relaxed);
+    uint64_t unflushed = log_unflushed_bytes(store->log);
+    unsigned of_log = unflushed >= store->throttle_bytes           ? 2
+                      : unflushed >= store->throttle_bytes / 4 * 3 ? 1
+                                                                   : 0;
+    return of_log > pressure ? of_log : pressure;
+}
+
+struct expr_cache *store_take_exprs(struct store *store)
+{
+    struct expr_cache *exprs = NULL;
+    pthread_mutex_lock(&store->exprs_mutex);
+    if (store->exprs_count > 0) {
+        exprs = store->exprs[--store->exprs_count];
+    }
+    pthread_mutex_unlock(&store->exprs_mutex);
+    exprs = exprs == NULL ? expr_cache_new() : exprs;
+    ASSERT(exprs != NULL);
+    return exprs;
+}
+
+/* There are never more than workers at once. */
+void store_give_exprs(struct store *store, struct expr_cache *exprs)
+{
+    pthread_mutex_lock(&store->exprs_mutex);
+    if (store->exprs_count == store->exprs_cap) {
+        store->exprs_cap = store->exprs_cap * 2 + 4;
+        store->exprs = mem_realloc(store->exprs, store->exprs_cap * sizeof(struct expr_cache *));
+    }
+    store->exprs[store->exprs_count++] = exprs;
+    pthread_mutex_unlock(&store->exprs_mutex);
+}
+
+const struct catalogue *store_catalogue_pin(struct store *store)
+{
+    pthread_mutex_lock(&store->catalogue_mutex);
+    const struct catalogue *catalogue = catalogue_pin(store->catalogue);
+    pthread_mutex_unlock(&store->catalogue_mutex);
+    return catalogue;
+}
+
+void store_catalogue_unpin(struct store *store, const struct catalogue *catalogue)
+{
+    (void)store;
+    catalogue_unpin(catalogue);
+}
+
+void store_follow(struct store *store, struct log_follower *follower, const struct stream *stream,
+                  struct log_place after)
+{
+    follower->stream = stream->id;
+    log_follow(store->log, follower, after);
+}
+
+bool store_unfollow(struct store *store, struct log_follower *follower)
+{
+    return log_unfollow(store->log, follower);
+}
+
+/* ---- sequence numbers ---- */
+
+void sequence_number_text(struct store *store, uint64_t commit, uint32_t index, char out[25])
+{
+    snprintf(out, 25, "%04u%015llu%05u", (unsigned)store->epoch % 10000u,
+             (unsigned long long)(commit % 1000000000000000u), (unsigned)(index % 100000u));
+}
+
+static bool digits(struct bytes text, size_t from, size_t count, uint64_t *value)
+{
+    *value = 0;
+    for (size_t i = from; i < from + count; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') {
+            return false;
+        }
+        *value = *value * 10 + (uint64_t)(text.ptr[i] - '0');
+    }
+    return true;
+}
+
+enum err sequence_number_parse(struct store *store, struct bytes text, struct log_place *place)
+{
+    uint64_t epoch = 0;
+    uint64_t commit = 0;
+    uint64_t index = 0;
+    if (text.len != 24 || !digits(text, 0, 4, &epoch) || !digits(text, 4, 15, &commit) ||
+        !digits(text, 19, 5, &index) || epoch != store->epoch) {
+        return ERR_INVALID;
+    }
+    *place = (struct log_place){commit, (uint32_t)index};
+    return OK;
+}
+
+/* ---- reserved tables ---- */
+
+struct ensure {
+    struct task task; /* first: a task pointer is one of these */
+    const struct table_definition *definition;
+};
+
+static enum err ensure_table(struct task *task, struct reader *reader, struct changes *changes)
+{
+    const struct ensure *ensure = (struct ensure *)task;
+    const struct table *made = NULL;
+    if (reader_table(reader, ensure->definition->name) != NULL) {
+        return OK;
+    }
+    return change_create_table(reader, changes, ensure->definition, &made);
+}
+
+enum err store_ensure_table(struct store *store, const struct table_definition *definition)
+{
+    struct arena arena;
+    struct ensure ensure = {.definition = definition};
+    arena_init(&arena, 0);
+    ensure.task.arena = &arena;
+    ensure.task.evaluate = ensure_table;
+    ensure.task.writes = true;
+    enum err err = task_run_blocking(store, &ensure.task);
+    arena_fini(&arena);
+    return err;
+}
+
+/* ---- figures ---- */
+
+void store_figures(struct store *store, struct store_figures *out)
+{
+    struct counters *counters = &store->counters;
+    *out = (struct store_figures){
+#define COUNTER(name) .name = atomic_load_explicit(&counters->name, memory_order_relaxed)
+        COUNTER(proposals),
+        COUNTER(commits),
+        COUNTER(groups),
+        COUNTER(repeated),
+        COUNTER(sent_back),
+        COUNTER(throttled),
+        COUNTER(changes),
+        COUNTER(cache_only_incomplete),
+        COUNTER(worker_reads),
+        COUNTER(view_batch_ns_total),
+        COUNTER(view_batch_ns_max),
+        COUNTER(flushes),
+        COUNTER(flush_ns_total),
+        COUNTER(queue_now),
+        COUNTER(queue_max),
+        COUNTER(flushed),
+#undef COUNTER
+        .durable = log_last(store->log),
+        .visible = log_visible(store->log),
+        .unflushed_bytes = log_unflushed_bytes(store->log),
+        .background_errors = view_background_errors(store->view),
+    };
+    log_figures(store->log, &out->log);
+}

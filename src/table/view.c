@@ -1,0 +1,353 @@
+/* The view: items by key in RocksDB. Its own log is off; it holds an exact prefix of ours, and says
+ * which in the same batch (view_write), so that replay knows where to go on. One column family, one
+ * writer of commits, one batch a group. Nothing resumes by itself after a background error: the
+ * keeper polls for it and ends the process.
+ *
+ * Reads come in two ways: cached ones never touch a disk and answer ERR_INCOMPLETE where they
+ * would have to; blocking ones are for workers. Values are checked by RocksDB's block checksums
+ * when they enter its cache. */
+#include "table/table_priv.h"
+
+#include "sys/clock.h"
+#include "sys/file.h"
+
+#include <rocksdb/c.h>
+
+#define STATE_VERSION 1u
+#define STATE_LEN 44u
+
+struct view {
+    rocksdb_t *db;
+    rocksdb_options_t *options;
+    rocksdb_readoptions_t *cached;
+    rocksdb_readoptions_t *blocking;
+    rocksdb_writeoptions_t *write;
+    rocksdb_flushoptions_t *flush;
+    rocksdb_writebatch_t *batch;
+    size_t batch_bytes;
+};
+
+static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
+                             char *reason, size_t room);
+static enum err read_state(struct view *view, struct view_state *state, bool *fresh);
+static enum err took(char *error, const char *call);
+static enum err row_bounds(const struct view_scan *scan, rocksdb_readoptions_t *options);
+
+enum err view_open(const struct view_options *options, struct view **out, struct view_state *state,
+                   bool *fresh, char *reason, size_t room)
+{
+    char *error = NULL;
+    struct view *view = mem_zalloc(1, sizeof(*view));
+    enum err err = make_options(options, &view->options, reason, room);
+    if (err == OK) {
+        view->db = rocksdb_open(view->options, options->dir, &error);
+        if (view->db == NULL) {
+            snprintf(reason, room, "%s", error);
+            err = took(error, "open");
+        }
+    }
+    if (err != OK) {
+        view_close(view);
+        return err;
+    }
+    view->cached = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(view->cached, 1);
+    view->blocking = rocksdb_readoptions_create();
+    view->write = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(view->write, 1);
+    view->flush = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(view->flush, 1);
+    view->batch = rocksdb_writebatch_create();
+    err = read_state(view, state, fresh);
+    if (err != OK) {
+        snprintf(reason, room, "its state row cannot be read");
+        view_close(view);
+        return err;
+    }
+    *out = view;
+    return OK;
+}
+
+void view_close(struct view *view)
+{
+    if (view->db != NULL) {
+        rocksdb_close(view->db);
+    }
+    if (view->batch != NULL) {
+        rocksdb_writebatch_destroy(view->batch);
+        rocksdb_flushoptions_destroy(view->flush);
+        rocksdb_writeoptions_destroy(view->write);
+        rocksdb_readoptions_destroy(view->blocking);
+        rocksdb_readoptions_destroy(view->cached);
+    }
+    if (view->options != NULL) {
+        rocksdb_options_destroy(view->options);
+    }
+    mem_free(view);
+}
+
+/* Most options have no setter in the C interface, so all are given as text. What matters:
+ * - max_bgerror_resume_count=0: no write after an error before the process has started again.
+ * - max_background_jobs=4 gives one flush at a time.
+ * - prepopulate_block_cache: what was just written stays readable without a disk after its flush;
+ *   the committer's own reads depend on that.
+ * - the slowdown and stop triggers are far above what admission lets through (view_pressure). */
+static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
+                             char *reason, size_t room)
+{
+    char text[1536];
+    char *error = NULL;
+    snprintf(text, sizeof(text),
+             "create_if_missing=true;paranoid_checks=true;force_consistency_checks=true;"
+             "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
+             "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"
+             "write_buffer_size=%llu;max_write_buffer_number=6;"
+             "compaction_style=kCompactionStyleUniversal;compression=kLZ4Compression;"
+             "level0_file_num_compaction_trigger=4;level0_slowdown_writes_trigger=60;"
+             "level0_stop_writes_trigger=100;soft_pending_compaction_bytes_limit=1T;"
+             "hard_pending_compaction_bytes_limit=2T;"
+             "memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.02;"
+             "bytes_per_sync=1M;max_open_files=-1;keep_log_file_num=2;info_log_level=WARN_LEVEL;"
+             "stats_dump_period_sec=0;stats_persist_period_sec=0;"
+             "block_based_table_factory={block_cache={capacity=%llu;num_shard_bits=4};"
+             "filter_policy=bloomfilter:10:false;prepopulate_block_cache=kFlushOnly;"
+             "format_version=5;block_size=4K;checksum=kXXH3}",
+             (unsigned long long)options->memtable_bytes, (unsigned long long)options->cache_bytes);
+    rocksdb_options_t *base = rocksdb_options_create();
+    rocksdb_options_t *made = rocksdb_options_create();
+    rocksdb_get_options_from_string(base, text, made, &error);
+    rocksdb_options_destroy(base);
+    if (error != NULL) {
+        snprintf(reason, room, "%s", error);
+        rocksdb_options_destroy(made);
+        return took(error, "options");
+    }
+    *out = made;
+    return OK;
+}
+
+/* ---- reading ---- */
+
+enum err view_get(struct view *view, struct bytes row, enum view_read how, struct arena *arena,
+                  struct bytes *value)
+{
+    char *error = NULL;
+    size_t len = 0;
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned(view->db, how == VIEW_CACHED ? view->cached : view->blocking,
+                           (const char *)row.ptr, row.len, &error);
+    if (error != NULL) {
+        return took(error, "get");
+    }
+    if (slice == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    const char *found = rocksdb_pinnableslice_value(slice, &len);
+    struct bytes copy = arena_dup(arena, bytes_of(found, len));
+    rocksdb_pinnableslice_destroy(slice);
+    if (copy.ptr == NULL) {
+        return ERR_NOMEM;
+    }
+    *value = copy;
+    return OK;
+}
+
+enum err view_scan(struct view *view, const struct view_scan *scan)
+{
+    rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_read_tier(options, scan->how == VIEW_CACHED ? 1 : 0);
+    enum err err = row_bounds(scan, options);
+    rocksdb_iterator_t *iterator = rocksdb_create_iterator(view->db, options);
+    size_t bytes = 0;
+    bool stopped = false;
+    if (scan->backward) {
+        rocksdb_iter_seek_to_last(iterator);
+    } else {
+        rocksdb_iter_seek_to_first(iterator);
+    }
+    while (err == OK && !stopped && rocksdb_iter_valid(iterator)) {
+        size_t row_len = 0;
+        size_t value_len = 0;
+        const char *row = rocksdb_iter_key(iterator, &row_len);
+        const char *value = rocksdb_iter_value(iterator, &value_len);
+        bytes += row_len + value_len;
+        if (scan->bytes_max > 0 && bytes > scan->bytes_max) {
+            err = ERR_INCOMPLETE;
+        } else if (!scan->fn(scan->arg, bytes_of(row, row_len), bytes_of(value, value_len))) {
+            stopped = true;
+        } else if (scan->backward) {
+            rocksdb_iter_prev(iterator);
+        } else {
+            rocksdb_iter_next(iterator);
+        }
+    }
+    if (err == OK && !stopped) {
+        char *error = NULL;
+        rocksdb_iter_get_error(iterator, &error);
+        err = error == NULL ? OK : took(error, "scan");
+    }
+    rocksdb_iter_destroy(iterator);
+    rocksdb_readoptions_destroy(options);
+    return err;
+}
+
+/* The options keep pointers into scan, which outlives them. */
+static enum err row_bounds(const struct view_scan *scan, rocksdb_readoptions_t *options)
+{
+    rocksdb_readoptions_set_iterate_lower_bound(options, (const char *)scan->low.ptr,
+                                                scan->low.len);
+    if (scan->high.len > 0) {
+        rocksdb_readoptions_set_iterate_upper_bound(options, (const char *)scan->high.ptr,
+                                                    scan->high.len);
+    }
+    return OK;
+}
+
+/* Takes RocksDB's error text and says which of ours it is. */
+static enum err took(char *error, const char *call)
+{
+    enum err err = ERR_IO;
+    if (strncmp(error, "Result incomplete", 17) == 0) {
+        rocksdb_free(error);
+        return ERR_INCOMPLETE;
+    }
+    if (strncmp(error, "Corruption", 10) == 0) {
+        err = ERR_DAMAGED;
+    }
+    NOTE(NOTE_ERROR, "view.failed", NOTE_S("call", call), NOTE_S("reason", error));
+    rocksdb_free(error);
+    return err;
+}
+
+/* ---- writing ---- */
+
+void view_put(struct view *view, struct bytes row, struct bytes value)
+{
+    rocksdb_writebatch_put(view->batch, (const char *)row.ptr, row.len, (const char *)value.ptr,
+                           value.len);
+    view->batch_bytes += row.len + value.len;
+}
+
+void view_delete(struct view *view, struct bytes row)
+{
+    rocksdb_writebatch_delete(view->batch, (const char *)row.ptr, row.len);
+    view->batch_bytes += row.len;
+}
+
+void view_delete_range(struct view *view, struct bytes low, struct bytes high)
+{
+    rocksdb_writebatch_delete_range(view->batch, (const char *)low.ptr, low.len,
+                                    (const char *)high.ptr, high.len);
+    view->batch_bytes += low.len + high.len;
+}
+
+size_t view_batch_bytes(const struct view *view)
+{
+    return view->batch_bytes;
+}
+
+static void put_u64(uint8_t *out, uint64_t value)
+{
+    for (int i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(value >> 8 * i);
+    }
+}
+
+/* u32 version, then u64 log id, applied, time, next id, trim. */
+static void encode_state(const struct view_state *state, uint8_t out[STATE_LEN])
+{
+    memset(out, 0, STATE_LEN);
+    out[0] = STATE_VERSION;
+    put_u64(out + 4, state->log_id);
+    put_u64(out + 12, state->applied);
+    put_u64(out + 20, state->time_ms);
+    put_u64(out + 28, state->next_id);
+    put_u64(out + 36, state->trim);
+}
+
+enum err view_write(struct view *view, const struct view_state *state)
+{
+    char *error = NULL;
+    struct row_key row;
+    uint8_t value[STATE_LEN];
+    row_of_store(&row, 's');
+    encode_state(state, value);
+    view_put(view, row_bytes(&row), bytes_of(value, sizeof(value)));
+    rocksdb_write(view->db, view->write, view->batch, &error);
+    rocksdb_writebatch_clear(view->batch);
+    view->batch_bytes = 0;
+    return error == NULL ? OK : took(error, "write");
+}
+
+static enum err read_state(struct view *view, struct view_state *state, bool *fresh)
+{
+    struct arena arena;
+    struct row_key row;
+    struct bytes value;
+    uint32_t version = 0;
+    arena_init(&arena, 0);
+    row_of_store(&row, 's');
+    *state = (struct view_state){0};
+    *fresh = false;
+    enum err err = view_get(view, row_bytes(&row), VIEW_BLOCKING, &arena, &value);
+    if (err == ERR_NOT_FOUND) {
+        *fresh = true;
+        err = OK;
+    } else if (err == OK) {
+        struct cursor cursor = cursor_of(value);
+        uint64_t *fields[] = {&state->log_id, &state->applied, &state->time_ms, &state->next_id,
+                              &state->trim};
+        err = cursor_u32(&cursor, &version);
+        for (size_t i = 0; err == OK && i < sizeof(fields) / sizeof(fields[0]); i++) {
+            err = cursor_u64(&cursor, fields[i]);
+        }
+        err = err == OK && version != STATE_VERSION ? ERR_DAMAGED : err;
+    }
+    arena_fini(&arena);
+    return err;
+}
+
+enum err view_put_derived(struct view *view, const struct view_row *rows, size_t count)
+{
+    char *error = NULL;
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    for (size_t i = 0; i < count; i++) {
+        rocksdb_writebatch_put(batch, (const char *)rows[i].key.ptr, rows[i].key.len,
+                               (const char *)rows[i].value, rows[i].value_len);
+    }
+    rocksdb_write(view->db, view->write, batch, &error);
+    rocksdb_writebatch_destroy(batch);
+    return error == NULL ? OK : took(error, "write");
+}
+
+/* ---- files ---- */
+
+enum err view_flush(struct view *view)
+{
+    char *error = NULL;
+    rocksdb_flush(view->db, view->flush, &error);
+    return error == NULL ? OK : took(error, "flush");
+}
+
+static uint64_t property(struct view *view, const char *name)
+{
+    uint64_t value = 0;
+    return rocksdb_property_int(view->db, name, &value) == 0 ? value : 0;
+}
+
+uint64_t view_background_errors(struct view *view)
+{
+    return property(view, "rocksdb.background-errors");
+}
+
+unsigned view_pressure(struct view *view)
+{
+    uint64_t immutable = property(view, "rocksdb.num-immutable-mem-table");
+    uint64_t level0 = property(view, "rocksdb.num-files-at-level0");
+    bool stalled = property(view, "rocksdb.is-write-stopped") != 0 ||
+                   property(view, "rocksdb.actual-delayed-write-rate") != 0;
+    if (stalled || immutable >= 4 || level0 >= 50) {
+        return 2;
+    }
+    return immutable >= 2 || level0 >= 30 ? 1 : 0;
+}
