@@ -202,7 +202,8 @@ def drive(server, *options, core=LOAD_CORE):
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
     if not lines:
-        raise Failure(f"{server.name}: the driver failed: {ran.stdout}{ran.stderr}")
+        raise Failure(f"{server.name}: the driver failed: {ran.stdout}{ran.stderr}"
+                      f"\nThe server's last words: {server.output()[-2000:]}")
     return [json.loads(line) for line in lines]
 
 

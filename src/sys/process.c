@@ -1,6 +1,9 @@
 /* Thin calls, so that the rest of the program needs no system header for them. */
 #include "sys/process.h"
 
+#include "sys/clock.h"
+
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +39,24 @@ void process_block_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* Being stopped and continued, or watched by a debugger, ends the system call without a signal: the
+ * wait goes on for what is left of it. */
 int process_wait_signal(int64_t timeout_ms)
 {
     sigset_t set = waited_signals();
-    struct timespec timeout = {timeout_ms / 1000, (long)(timeout_ms % 1000) * 1000000};
-    int number = timeout_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &timeout);
-    return number < 0 ? 0 : number;
+    uint64_t end_ns = clock_mono_ns() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * 1000000u;
+    for (;;) {
+        uint64_t now_ns = clock_mono_ns();
+        uint64_t left_ns = end_ns > now_ns ? end_ns - now_ns : 0;
+        struct timespec timeout = {(time_t)(left_ns / 1000000000u), (long)(left_ns % 1000000000u)};
+        int number = timeout_ms < 0 ? sigwaitinfo(&set, NULL) : sigtimedwait(&set, NULL, &timeout);
+        if (number > 0) {
+            return number;
+        }
+        if (errno != EINTR) {
+            return 0;
+        }
+    }
 }
 
 void process_raise_signal(int number)
