@@ -1,5 +1,5 @@
-/* A real store in a directory of its own, and calls on it from JSON text to JSON text: what a client
- * would see, without the network. */
+/* A real store in a directory of its own, and calls on it from JSON text to JSON text: what a
+ * client would see, without the network. */
 #ifndef HW_TEST_OP_HARNESS_H
 #define HW_TEST_OP_HARNESS_H
 
@@ -162,7 +162,7 @@ static const char *call(const char *name, const char *json)
 
 /* The fault's message, or the whole answer when there is none; the type before it when it is not a
  * ValidationException. */
-static const char *refusal(const char *name, const char *json)
+__attribute__((unused)) static const char *refusal(const char *name, const char *json)
 {
     static char text[8192];
     const char *answer = call(name, json);
@@ -205,7 +205,7 @@ static const char *refusal(const char *name, const char *json)
 #define CHECK_HAS(text, part)                                                                      \
     do {                                                                                           \
         const char *whole_text_ = (text);                                                          \
-        if (strstr(whole_text_, quoted(part)) == NULL) {                                                   \
+        if (strstr(whole_text_, quoted(part)) == NULL) {                                           \
             check_failures++;                                                                      \
             printf("%s:%d:\n  %s\n  lacks %s\n", __FILE__, __LINE__, whole_text_, part);           \
         }                                                                                          \
@@ -213,21 +213,21 @@ static const char *refusal(const char *name, const char *json)
 #define CHECK_LACKS(text, part)                                                                    \
     do {                                                                                           \
         const char *whole_text_ = (text);                                                          \
-        if (strstr(whole_text_, quoted(part)) != NULL) {                                                   \
+        if (strstr(whole_text_, quoted(part)) != NULL) {                                           \
             check_failures++;                                                                      \
             printf("%s:%d:\n  %s\n  has %s\n", __FILE__, __LINE__, whole_text_, part);             \
         }                                                                                          \
     } while (0)
 
 #define MAKE_TABLE(name, more)                                                                     \
-    "{'TableName':'" name "','BillingMode':'PAY_PER_REQUEST',"                             \
-    "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'},"                \
-    "{'AttributeName':'sk','AttributeType':'N'}],"                                         \
-    "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'},"                              \
+    "{'TableName':'" name "','BillingMode':'PAY_PER_REQUEST',"                                     \
+    "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'},"                          \
+    "{'AttributeName':'sk','AttributeType':'N'}],"                                                 \
+    "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'},"                                        \
     "{'AttributeName':'sk','KeyType':'RANGE'}]" more "}"
 #define MAKE_HASH_TABLE(name, more)                                                                \
-    "{'TableName':'" name "','BillingMode':'PAY_PER_REQUEST',"                             \
-    "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'}],"               \
+    "{'TableName':'" name "','BillingMode':'PAY_PER_REQUEST',"                                     \
+    "'AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'}],"                         \
     "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]" more "}"
 #define WITH_STREAM(view)                                                                          \
     ",'StreamSpecification':{'StreamEnabled':true,'StreamViewType':'" view "'}"

@@ -16,8 +16,7 @@ static void put_get_and_replace(void)
                "'ExpressionAttributeNames':{'#m':'m'},'ReturnConsumedCapacity':'INDEXES'}",
                "{'Item':{'m':{'BOOL':true}},'ConsumedCapacity':{'TableName':'hash',"
                "'CapacityUnits':0.5,'Table':{'CapacityUnits':0.5}}}");
-    CHECK_CALL("GetItem",
-               "{'TableName':'hash','Key':{'pk':{'S':'a'}},'ProjectionExpression':'z'}",
+    CHECK_CALL("GetItem", "{'TableName':'hash','Key':{'pk':{'S':'a'}},'ProjectionExpression':'z'}",
                "{'Item':{}}");
     CHECK_CALL("GetItem", "{'TableName':'hash','Key':{'pk':{'S':'absent'}}}", "{}");
     CHECK_CALL("GetItem",
@@ -28,9 +27,8 @@ static void put_get_and_replace(void)
 
 static void tables_go_by_name_or_arn(void)
 {
-    call("PutItem",
-         "{'TableName':'arn:aws:dynamodb:us-east-1:000000000000:table/hash',"
-         "'Item':{'pk':{'S':'by-arn'}}}");
+    call("PutItem", "{'TableName':'arn:aws:dynamodb:us-east-1:000000000000:table/hash',"
+                    "'Item':{'pk':{'S':'by-arn'}}}");
     CHECK(harness.status == 200);
     CHECK_CALL("GetItem", "{'TableName':'hash','Key':{'pk':{'S':'by-arn'}}}",
                "{'Item':{'pk':{'S':'by-arn'}}}");
@@ -71,8 +69,8 @@ static void delete_gives_back_what_was_there(void)
                "{'TableName':'hash','Key':{'pk':{'S':'d'}},'ReturnValues':'ALL_OLD',"
                "'ReturnItemCollectionMetrics':'SIZE'}",
                "{'Attributes':{'pk':{'S':'d'},'v':{'N':'1'}}}");
-    CHECK_CALL("DeleteItem",
-               "{'TableName':'hash','Key':{'pk':{'S':'d'}},'ReturnValues':'ALL_OLD'}", "{}");
+    CHECK_CALL("DeleteItem", "{'TableName':'hash','Key':{'pk':{'S':'d'}},'ReturnValues':'ALL_OLD'}",
+               "{}");
     CHECK_CALL("DeleteItem",
                "{'TableName':'hash','Key':{'pk':{'S':'d'}},'ReturnConsumedCapacity':'TOTAL'}",
                "{'ConsumedCapacity':{'TableName':'hash','CapacityUnits':1.0}}");
@@ -127,8 +125,7 @@ static void items_are_at_most_400_kb(void)
              "{'TableName':'hash','Key':{'pk':{'S':'k'}},'UpdateExpression':'SET vf = :v',"
              "'ExpressionAttributeValues':{':v':{'S':'%s'}}}",
              fill);
-    CHECK_REFUSED("UpdateItem", json,
-                  "Item size to update has exceeded the maximum allowed size");
+    CHECK_REFUSED("UpdateItem", json, "Item size to update has exceeded the maximum allowed size");
     CHECK_REFUSED("UpdateItem",
                   "{'TableName':'hash','Key':{'pk':{'S':'k'}},'UpdateExpression':'SET w = :v',"
                   "'ExpressionAttributeValues':{':v':{'S':'more'}}}",

@@ -23,9 +23,8 @@ static void a_table_is_shown_as_it_was_made(void)
                      "'WriteCapacityUnits':4},'TableSizeBytes':0,'ItemCount':0,"
                      "'TableArn':'arn:aws:dynamodb:us-east-1:000000000000:table/shown',"
                      "'TableId':'");
-    CHECK_HAS(shown,
-              "'StreamSpecification':{'StreamEnabled':true,'StreamViewType':'OLD_IMAGE'},"
-              "'LatestStreamLabel':'");
+    CHECK_HAS(shown, "'StreamSpecification':{'StreamEnabled':true,'StreamViewType':'OLD_IMAGE'},"
+                     "'LatestStreamLabel':'");
     CHECK_HAS(shown, "'LatestStreamArn':'arn:aws:dynamodb:us-east-1:000000000000:table/shown/"
                      "stream/");
     CHECK_HAS(shown, "'TableClassSummary':{'TableClass':'STANDARD'},"

@@ -14,16 +14,19 @@ static void all_actions_happen_together(void)
 {
     call("PutItem", "{'TableName':'hash','Item':{'pk':{'S':'old'}}}");
     call("PutItem", "{'TableName':'hash','Item':{'pk':{'S':'check'},'v':{'N':'1'}}}");
-    CHECK_CALL("TransactWriteItems",
-               "{'TransactItems':[" PUT("t1", "") ","
-               "{'Update':{'TableName':'hash','Key':{'pk':{'S':'t2'}},"
-               "'UpdateExpression':'ADD n :one','ExpressionAttributeValues':{':one':{'N':'1'}}}},"
-               "{'Delete':{'TableName':'hash','Key':{'pk':{'S':'old'}}}},"
-               "{'ConditionCheck':{'TableName':'hash','Key':{'pk':{'S':'check'}},"
-               "'ConditionExpression':'v = :v','ExpressionAttributeValues':{':v':{'N':'1'}}}}],"
-               "'ReturnConsumedCapacity':'TOTAL'}",
-               "{'ConsumedCapacity':[{'TableName':'hash','CapacityUnits':8.0,"
-               "'WriteCapacityUnits':8.0}]}");
+    CHECK_CALL(
+        "TransactWriteItems",
+        "{'TransactItems':[" PUT(
+            "t1",
+            "") ","
+                "{'Update':{'TableName':'hash','Key':{'pk':{'S':'t2'}},"
+                "'UpdateExpression':'ADD n :one','ExpressionAttributeValues':{':one':{'N':'1'}}}},"
+                "{'Delete':{'TableName':'hash','Key':{'pk':{'S':'old'}}}},"
+                "{'ConditionCheck':{'TableName':'hash','Key':{'pk':{'S':'check'}},"
+                "'ConditionExpression':'v = :v','ExpressionAttributeValues':{':v':{'N':'1'}}}}],"
+                "'ReturnConsumedCapacity':'TOTAL'}",
+        "{'ConsumedCapacity':[{'TableName':'hash','CapacityUnits':8.0,"
+        "'WriteCapacityUnits':8.0}]}");
     CHECK_TEXT(get("t1"), quoted("{'Item':{'pk':{'S':'t1'}}}"));
     CHECK_TEXT(get("t2"), quoted("{'Item':{'n':{'N':'1'},'pk':{'S':'t2'}}}"));
     CHECK_TEXT(get("old"), "{}");
@@ -31,27 +34,31 @@ static void all_actions_happen_together(void)
 
 static void every_failed_condition_is_told_and_nothing_happens(void)
 {
-    CHECK_CALL("TransactWriteItems",
-               "{'TransactItems':[" PUT("never", "") ","
-               "{'Put':{'TableName':'hash','Item':{'pk':{'S':'check'}},'ConditionExpression':"
-               "'attribute_not_exists(pk)','ReturnValuesOnConditionCheckFailure':'ALL_OLD'}},"
-               "{'ConditionCheck':{'TableName':'hash','Key':{'pk':{'S':'t1'}},"
-               "'ConditionExpression':'attribute_not_exists(pk)'}}]}",
-               "{'__type':'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',"
-               "'Message':'Transaction cancelled, please refer cancellation reasons for specific "
-               "reasons [None, ConditionalCheckFailed, ConditionalCheckFailed]',"
-               "'CancellationReasons':[{'Code':'None'},{'Code':'ConditionalCheckFailed',"
-               "'Message':'The conditional request failed','Item':{'pk':{'S':'check'},"
-               "'v':{'N':'1'}}},{'Code':'ConditionalCheckFailed','Message':"
-               "'The conditional request failed'}]}");
+    CHECK_CALL(
+        "TransactWriteItems",
+        "{'TransactItems':[" PUT(
+            "never",
+            "") ","
+                "{'Put':{'TableName':'hash','Item':{'pk':{'S':'check'}},'ConditionExpression':"
+                "'attribute_not_exists(pk)','ReturnValuesOnConditionCheckFailure':'ALL_OLD'}},"
+                "{'ConditionCheck':{'TableName':'hash','Key':{'pk':{'S':'t1'}},"
+                "'ConditionExpression':'attribute_not_exists(pk)'}}]}",
+        "{'__type':'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',"
+        "'Message':'Transaction cancelled, please refer cancellation reasons for specific "
+        "reasons [None, ConditionalCheckFailed, ConditionalCheckFailed]',"
+        "'CancellationReasons':[{'Code':'None'},{'Code':'ConditionalCheckFailed',"
+        "'Message':'The conditional request failed','Item':{'pk':{'S':'check'},"
+        "'v':{'N':'1'}}},{'Code':'ConditionalCheckFailed','Message':"
+        "'The conditional request failed'}]}");
     CHECK_TEXT(get("never"), "{}");
 }
 
 static void what_does_not_fit_its_item_cancels(void)
 {
     CHECK_HAS(call("TransactWriteItems",
-                   "{'TransactItems':[" PUT("never", "") ","
-                   "{'Delete':{'TableName':'hash','Key':{'pk':{'N':'1'}}}}]}"),
+                   "{'TransactItems':[" PUT(
+                       "never", "") ","
+                                    "{'Delete':{'TableName':'hash','Key':{'pk':{'N':'1'}}}}]}"),
               "[None, ValidationError]','CancellationReasons':[{'Code':'None'},"
               "{'Code':'ValidationError','Message':'The provided key element does not match the "
               "schema'}]");

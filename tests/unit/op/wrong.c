@@ -43,7 +43,8 @@ static void wrong_json_types(void)
         {"GetItem", "{'ConsistentRead':'maybe'}", SERIAL "Unexpected token received from parser"},
         {"GetItem", "{'ConsistentRead':' true'}", SERIAL "Unexpected token received from parser"},
         {"GetItem", "{'ConsistentRead':1}", SERIAL "NUMBER_VALUE cannot be converted to Boolean"},
-        {"GetItem", "{'ConsistentRead':1.5}", SERIAL "DECIMAL_VALUE cannot be converted to Boolean"},
+        {"GetItem", "{'ConsistentRead':1.5}",
+         SERIAL "DECIMAL_VALUE cannot be converted to Boolean"},
         {"GetItem", "{'ConsistentRead':{}}",
          SERIAL "Start of structure or map found where not expected"},
         {"GetItem", "{'ConsistentRead':[]}", "SerializationException"},
@@ -86,7 +87,8 @@ static void item_calls_tell_constraints(void)
          ONE "Value 'ab' at 'tableName'" MUST "have length greater than or equal to 3"},
         {"GetItem", "{'TableName':'a!','Key':{}}",
          ONE "Value 'a!' at 'tableName'" MUST "have length greater than or equal to 3"},
-        {"GetItem", "{'TableName':'abc!','Key':{}}", ONE "Value 'abc!' at 'tableName'" MUST PATTERN},
+        {"GetItem", "{'TableName':'abc!','Key':{}}",
+         ONE "Value 'abc!' at 'tableName'" MUST PATTERN},
         {"GetItem", "{'TableName':'abc!','ReturnConsumedCapacity':'x','Key':{}}",
          "2 validation errors detected: Value 'abc!' at 'tableName'" MUST PATTERN
          "; Value 'x' at 'returnConsumedCapacity'" MUST CAPACITY_SET},
@@ -143,7 +145,8 @@ static void item_calls_tell_constraints(void)
         {"Query", "{'TableName':'abc'}",
          "Either the KeyConditions or KeyConditionExpression parameter must be specified in the "
          "request."},
-        {"Query", "{'TableName':'abc','IndexName':'i'}", "Headwater does not support IndexName yet"},
+        {"Query", "{'TableName':'abc','IndexName':'i'}",
+         "Headwater does not support IndexName yet"},
         {"Query", "{'TableName':'abc','Select':'COUNT','ProjectionExpression':'a'}",
          ONE "Cannot specify the ProjectionExpression when choosing to get only the Count"},
         {"Query", "{'TableName':'abc','Select':'SPECIFIC_ATTRIBUTES'}",
@@ -209,12 +212,12 @@ static void keys_are_told_by_what_is_wrong_with_them(void)
         {"PutItem", "{'TableName':'both','Item':{'pk':{'N':'1'},'sk':{'N':'1'}}}",
          VALUES "Type mismatch for key pk expected: S actual: N"},
         {"PutItem", "{'TableName':'both','Item':{'pk':{'S':''},'sk':{'N':'1'}}}",
-         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+         "One or more parameter values are not valid. The AttributeValue for a key attribute "
+         "cannot "
          "contain an empty string value. Key: pk"},
         {"GetItem", "{'TableName':'both','Key':{'pk':{'S':'a'}}}",
          "The provided key element does not match the schema"},
-        {"GetItem",
-         "{'TableName':'both','Key':{'pk':{'S':'a'},'sk':{'N':'1'},'x':{'N':'1'}}}",
+        {"GetItem", "{'TableName':'both','Key':{'pk':{'S':'a'},'sk':{'N':'1'},'x':{'N':'1'}}}",
          "The provided key element does not match the schema"},
         {"DeleteItem", "{'TableName':'both','Key':{'pk':{'S':'a'},'sk':{'S':'1'}}}",
          "The provided key element does not match the schema"},
@@ -248,8 +251,9 @@ static void tables_are_told_in_the_control_planes_words(void)
         {"CreateTable",
          "{'TableName':'abc','AttributeDefinitions':[{'AttributeName':'','AttributeType':'X'}],"
          "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]}",
-         "2 validation errors detected: Value '' at 'attributeDefinitions.1.member.attributeName'"
-         MUST "have length greater than or equal to 1; Value 'X' at "
+         "2 validation errors detected: Value '' at "
+         "'attributeDefinitions.1.member.attributeName'" MUST
+         "have length greater than or equal to 1; Value 'X' at "
          "'attributeDefinitions.1.member.attributeType'" MUST "satisfy enum value set: [B, N, S]"},
         {"CreateTable",
          "{'TableName':'abc','AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'}],"
@@ -259,14 +263,16 @@ static void tables_are_told_in_the_control_planes_words(void)
         {"CreateTable",
          MAKE_HASH_TABLE("abc",
                          ",'ProvisionedThroughput':{'ReadCapacityUnits':1,'WriteCapacityUnits':1}"),
-         VALUES "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode "
-                "is PAY_PER_REQUEST"},
+         VALUES
+         "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode "
+         "is PAY_PER_REQUEST"},
         {"CreateTable", MAKE_HASH_TABLE("headwater.mine", ""),
          "Tables named headwater.* belong to the server and cannot be created"},
         {"CreateTable", MAKE_HASH_TABLE("abc", ",'GlobalSecondaryIndexes':[]"),
          "Headwater does not support GlobalSecondaryIndexes yet"},
-        {"CreateTable", MAKE_HASH_TABLE("abc", ",'StreamSpecification':{'StreamEnabled':false,"
-                                               "'StreamViewType':'NEW_IMAGE'}"),
+        {"CreateTable",
+         MAKE_HASH_TABLE("abc", ",'StreamSpecification':{'StreamEnabled':false,"
+                                "'StreamViewType':'NEW_IMAGE'}"),
          VALUES "Table is being created with a stream disabled, UpdateViewType should not be "
                 "specified"},
         {"CreateTable",
@@ -314,7 +320,8 @@ static void transactions_are_told_in_their_order(void)
          "'ClientRequestToken':'1234567890123456789012345678901234567'}",
          "2 validation errors detected: Value 'x' at "
          "'transactItems.1.member.put.returnValuesOnConditionCheckFailure'" MUST
-         "satisfy enum value set: [ALL_OLD, NONE]; Value '1234567890123456789012345678901234567' at "
+         "satisfy enum value set: [ALL_OLD, NONE]; Value '1234567890123456789012345678901234567' "
+         "at "
          "'clientRequestToken'" MUST "have length less than or equal to 36"},
         {"TransactWriteItems", "{'TransactItems':[{}]}",
          "Invalid Request: TransactWriteRequest should contain Delete or Put or Update request"},
@@ -323,7 +330,8 @@ static void transactions_are_told_in_their_order(void)
         {"TransactWriteItems",
          "{'TransactItems':[{'Put':{'TableName':'abc','Item':{}}},"
          "{'Update':{'TableName':'a!','Key':{},'UpdateExpression':'x'}}]}",
-         "2 validation errors detected: Value 'a!' at 'transactItems.2.member.update.tableName'" MUST
+         "2 validation errors detected: Value 'a!' at "
+         "'transactItems.2.member.update.tableName'" MUST
          "have length greater than or equal to 3; Value 'a!' at "
          "'transactItems.2.member.update.tableName'" MUST PATTERN},
         {"TransactWriteItems",
@@ -335,7 +343,8 @@ static void transactions_are_told_in_their_order(void)
          "ResourceNotFoundException: Requested resource not found"},
         {"TransactWriteItems",
          "{'TransactItems':[{'Put':{'TableName':'hash','Item':{'pk':{'S':''}}}}]}",
-         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
+         "One or more parameter values are not valid. The AttributeValue for a key attribute "
+         "cannot "
          "contain an empty string value. Key: pk"},
     };
     CHECK_ALL(rows);
@@ -381,16 +390,15 @@ static void streams_are_told_what_is_wrong(void)
 
 static void booleans_may_be_words(void)
 {
-    static const char *const words[] = {"'true'", "'T'", "'yes'", "'Y'", "'1'",
-                                        "'false'", "'f'", "'No'", "'n'", "'0'"};
+    static const char *const words[] = {"'true'",  "'T'", "'yes'", "'Y'", "'1'",
+                                        "'false'", "'f'", "'No'",  "'n'", "'0'"};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         char json[256];
         snprintf(json, sizeof(json),
                  "{'TableName':'hash','Key':{'pk':{'S':'a'}},'ConsistentRead':%s,"
                  "'ReturnConsumedCapacity':'TOTAL'}",
                  words[i]);
-        CHECK_HAS(call("GetItem", json),
-                  i < 5 ? "'CapacityUnits':1.0" : "'CapacityUnits':0.5");
+        CHECK_HAS(call("GetItem", json), i < 5 ? "'CapacityUnits':1.0" : "'CapacityUnits':0.5");
     }
 }
 
@@ -403,8 +411,7 @@ static void the_tables_describe_themselves(void)
     CHECK(json_parse(harness.parser, buf_bytes(&text), &root) == OK);
     CHECK(json_type(root) == JSON_ARRAY && json_count(root) == op_list_count);
     buf_add_byte(&text, 0);
-    CHECK_HAS((const char *)text.ptr,
-              "{'name':'Limit','type':'integer','min':1,'max':1000}");
+    CHECK_HAS((const char *)text.ptr, "{'name':'Limit','type':'integer','min':1,'max':1000}");
     buf_fini(&text);
 }
 

@@ -1,0 +1,293 @@
+/* client: a follower gets every event once, in order, never before it can be read, and hears of the
+ * end. */
+#include "client/follow.h"
+
+#include "../op/harness.h"
+
+struct follower {
+    struct follow *follow;
+    size_t events;
+    size_t expected;
+    uint64_t next; /* the value the next event must hold */
+    bool in_order;
+    bool enough;
+    bool ended;
+    bool close_itself;
+    enum err err;
+    struct log_place last;
+};
+
+static struct client client;
+
+static uint64_t value_of(struct bytes image)
+{
+    struct value value;
+    int64_t number = -1;
+    CHECK(item_get(image, BYTES("v"), &value) && value_i64(value, &number));
+    return (uint64_t)number;
+}
+
+static void on_events(void *arg, const struct follow_event *events, size_t count)
+{
+    struct follower *follower = arg;
+    for (size_t i = 0; i < count; i++) {
+        follower->in_order =
+            follower->in_order && value_of(events[i].record.new_image) == follower->next++;
+        follower->last = events[i].place;
+    }
+    follower->events += count;
+    follower->enough = follower->events >= follower->expected;
+    if (follower->close_itself) {
+        follow_close(follower->follow);
+        follower->follow = NULL;
+    }
+}
+
+static void on_ended(void *arg, enum err err)
+{
+    struct follower *follower = arg;
+    follower->ended = true;
+    follower->err = err;
+}
+
+static enum err follow(struct follower *follower, enum follow_start start, struct log_place after,
+                       uint64_t first, size_t expected)
+{
+    *follower = (struct follower){.expected = expected, .next = first, .in_order = true};
+    const struct follow_options options = {.table_name = BYTES("followed"),
+                                           .start = start,
+                                           .after = after,
+                                           .events = on_events,
+                                           .ended = on_ended,
+                                           .arg = follower};
+    return follow_open(&client, &options, &follower->follow);
+}
+
+static void put(uint64_t number)
+{
+    char json[160];
+    snprintf(json, sizeof(json),
+             "{'TableName':'followed','Item':{'pk':{'S':'k%llu'},"
+             "'v':{'N':'%llu'}}}",
+             (unsigned long long)(number % 10), (unsigned long long)number);
+    CHECK_CALL("PutItem", json, "{}");
+}
+
+static uint64_t made; /* events so far */
+
+static void put_many(size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        put(made++);
+    }
+}
+
+static void what_comes_is_handed_over_once_in_order(void)
+{
+    struct follower follower;
+    put_many(3);
+    CHECK(follow(&follower, FOLLOW_LATEST, (struct log_place){0}, 3, 50) == OK);
+    put_many(50);
+    CHECK(harness_run_until(&follower.enough));
+    CHECK(follower.events == 50 && follower.in_order);
+    follow_close(follower.follow);
+    put_many(1);
+    CHECK(follower.events == 50);
+}
+
+static void the_past_is_read_from_the_first_or_from_a_place(void)
+{
+    struct follower follower;
+    struct follower second;
+    CHECK(follow(&follower, FOLLOW_TRIM_HORIZON, (struct log_place){0}, 0, made) == OK);
+    CHECK(harness_run_until(&follower.enough));
+    CHECK(follower.events == made && follower.in_order);
+    struct log_place place = follow_place(follower.follow);
+    CHECK(place.commit >= follower.last.commit);
+    put_many(5);
+    CHECK(follow(&second, FOLLOW_AFTER, place, made - 5, 5) == OK);
+    CHECK(harness_run_until(&second.enough));
+    CHECK(second.events == 5 && second.in_order);
+    follow_close(second.follow);
+    follow_close(follower.follow);
+}
+
+static void one_far_behind_reads_from_disk(void)
+{
+    struct follower follower;
+    harness_close();
+    harness_open(); /* the tail is empty now */
+    client_init_local(&client, &harness.lane);
+    put_many(2500);
+    CHECK(follow(&follower, FOLLOW_TRIM_HORIZON, (struct log_place){0}, 0, made) == OK);
+    CHECK(harness_run_until(&follower.enough));
+    CHECK(follower.events == made && follower.in_order);
+    follow_close(follower.follow);
+}
+
+static void it_may_be_closed_in_any_state(void)
+{
+    struct follower follower;
+    CHECK(follow(&follower, FOLLOW_TRIM_HORIZON, (struct log_place){0}, 0, made) == OK);
+    follow_close(follower.follow); /* perhaps reading */
+    CHECK(follow(&follower, FOLLOW_LATEST, (struct log_place){0}, made, 1) == OK);
+    follower.close_itself = true; /* while handing over */
+    put_many(1);
+    CHECK(harness_run_until(&follower.enough));
+    CHECK(follow(&follower, FOLLOW_LATEST, (struct log_place){0}, made, 1) == OK);
+    follow_close(follower.follow); /* armed */
+    put_many(1);
+    mailbox_run(&harness.home);
+    CHECK(follower.events == 0);
+}
+
+/* ---- reading each event's key ---- */
+
+struct check_read {
+    struct op_call call;
+    struct arena arena;
+    struct get_item_in in;
+    uint64_t at_least;
+    bool free;
+};
+
+static struct check_read reads[64];
+static size_t reads_done;
+static size_t reads_older;
+
+static void read_done(struct op_call *call)
+{
+    struct check_read *read = (struct check_read *)call;
+    const struct get_item_out *out = call->out;
+    if (call->fault.code != FAULT_NONE || !out->found || value_of(out->item) < read->at_least) {
+        reads_older++;
+    }
+    reads_done++;
+    read->free = true;
+}
+
+static void read_events(void *arg, const struct follow_event *events, size_t count)
+{
+    bool *enough = arg;
+    static size_t seen;
+    static const size_t slots = sizeof(reads) / sizeof(reads[0]);
+    for (size_t i = 0; i < count; i++) {
+        struct check_read *read = &reads[seen++ % slots];
+        if (!read->free) {
+            continue; /* a cold read is under way there */
+        }
+        arena_reset(&read->arena);
+        read->free = false;
+        read->call = (struct op_call){
+            .op = &op_get_item, .arena = &read->arena, .in = &read->in, .done = read_done};
+        read->in = (struct get_item_in){.table_name = BYTES("followed"),
+                                        .key = arena_dup(&read->arena, events[i].keys)};
+        read->at_least = value_of(events[i].record.new_image);
+        client_start(&client, &read->call);
+    }
+    *enough = seen >= made;
+}
+
+/* Writers keep several puts in flight, so that events meet commits being made. */
+static struct op_call writes[32];
+static struct arena write_arenas[32];
+static size_t writes_out;
+static bool all_written;
+
+static void write_next(struct op_call *call);
+
+static void write_done(struct op_call *call)
+{
+    CHECK(call->fault.code == FAULT_NONE);
+    writes_out--;
+    if (made > 0) {
+        write_next(call);
+    }
+    all_written = writes_out == 0;
+}
+
+static uint64_t to_write;
+static uint64_t written;
+
+static void write_next(struct op_call *call)
+{
+    size_t slot = (size_t)(call - writes);
+    struct arena *arena = &write_arenas[slot];
+    struct item_build build;
+    if (written == to_write) {
+        return;
+    }
+    arena_reset(arena);
+    struct put_item_in *in = arena_zalloc(arena, sizeof(*in));
+    item_build_init(&build, arena);
+    item_build_s(&build, BYTES("pk"),
+                 arena_printf(arena, "hot%llu", (unsigned long long)(written % 7)));
+    item_build_i64(&build, BYTES("v"), (int64_t)written++);
+    in->table_name = BYTES("followed");
+    CHECK(item_build_end(&build, &in->item) == OK);
+    *call = (struct op_call){.op = &op_put_item, .arena = arena, .in = in, .done = write_done};
+    writes_out++;
+    client_start(&client, call);
+}
+
+static void what_is_read_is_never_older_than_the_event(void)
+{
+    const char *asked = getenv("FOLLOW_EVENTS");
+    bool enough = false;
+    struct follow *follow = NULL;
+    const struct follow_options options = {.table_name = BYTES("followed"),
+                                           .start = FOLLOW_LATEST,
+                                           .events = read_events,
+                                           .ended = on_ended,
+                                           .arg = &enough};
+    to_write = asked != NULL ? strtoull(asked, NULL, 10) : 20000;
+    made = to_write;
+    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+        arena_init(&reads[i].arena, 0);
+        reads[i].free = true;
+    }
+    CHECK(follow_open(&client, &options, &follow) == OK);
+    for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+        arena_init(&write_arenas[i], 0);
+        write_next(&writes[i]);
+    }
+    while (!enough || !all_written) {
+        bool turn = false;
+        lane_flush(&harness.lane);
+        if (mailbox_run(&harness.home) == 0) {
+            event_wait(&harness.wake, 1000);
+        }
+        (void)turn;
+    }
+    CHECK(reads_older == 0);
+    CHECK(reads_done >= to_write / 2);
+    printf("     %llu events, %zu read back, %zu older\n", (unsigned long long)to_write, reads_done,
+           reads_older);
+    follow_close(follow);
+}
+
+static void the_end_is_told(void)
+{
+    struct follower follower;
+    CHECK(follow(&follower, FOLLOW_LATEST, (struct log_place){0}, 0, 1) == OK);
+    CHECK_HAS(call("DeleteTable", "{'TableName':'followed'}"), "DELETING");
+    CHECK(harness_run_until(&follower.ended));
+    CHECK(follower.err == ERR_CLOSED);
+    follow_close(follower.follow);
+    CHECK(follow(&follower, FOLLOW_LATEST, (struct log_place){0}, 0, 1) == ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+    harness_init();
+    client_init_local(&client, &harness.lane);
+    call("CreateTable", MAKE_HASH_TABLE("followed", WITH_STREAM("NEW_IMAGE")));
+    RUN(what_comes_is_handed_over_once_in_order);
+    RUN(the_past_is_read_from_the_first_or_from_a_place);
+    RUN(one_far_behind_reads_from_disk);
+    RUN(it_may_be_closed_in_any_state);
+    RUN(what_is_read_is_never_older_than_the_event);
+    RUN(the_end_is_told);
+    harness_fini();
+    return CHECK_RESULT();
+}
