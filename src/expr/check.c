@@ -24,6 +24,8 @@ static enum err check_between(const struct checking *checking, const struct node
 static enum err check_distinct(const struct checking *checking, const char *operator, uint32_t a,
                                uint32_t b);
 static enum err check_update(const struct checking *checking, const struct key_schema *schema);
+static enum err check_filter(const struct checking *checking, const struct key_schema *schema);
+static bool is_key_attribute(const struct key_schema *schema, struct bytes name);
 static enum err check_overlap(const struct checking *checking, const struct node *one,
                               const struct node *two);
 
@@ -51,6 +53,9 @@ enum err expr_check(const struct expr *expr, struct expr_binding *binding,
     }
     if (expr->kind == EXPR_UPDATE) {
         return check_update(&checking, schema);
+    }
+    if (expr->kind == EXPR_FILTER && schema != NULL) {
+        return check_filter(&checking, schema);
     }
     for (size_t i = 0; expr->kind == EXPR_PROJECTION && i < expr->list_count; i++) {
         for (size_t j = i + 1; j < expr->list_count; j++) {
@@ -292,8 +297,7 @@ static enum err check_update(const struct checking *checking, const struct key_s
         if (!place_resolve(expr, checking->binding, &expr->nodes[expr->actions[i].path], &place)) {
             continue;
         }
-        if (bytes_equal(place.names[0], schema->partition.name) ||
-            (key_schema_has_sort(schema) && bytes_equal(place.names[0], schema->sort.name))) {
+        if (is_key_attribute(schema, place.names[0])) {
             expr_refuse(checking->fault, false,
                         "One or more parameter values were invalid: Cannot update attribute %.*s. "
                         "This attribute is part of the key",
@@ -302,6 +306,31 @@ static enum err check_update(const struct checking *checking, const struct key_s
         }
     }
     return OK;
+}
+
+/* Keys are for the key condition. */
+static enum err check_filter(const struct checking *checking, const struct key_schema *schema)
+{
+    const struct expr *expr = checking->expr;
+    for (size_t i = 0; i < expr->node_count; i++) {
+        struct place place;
+        if (expr->nodes[i].type == NODE_PATH &&
+            place_resolve(expr, checking->binding, &expr->nodes[i], &place) &&
+            is_key_attribute(schema, place.names[0])) {
+            expr_refuse(checking->fault, false,
+                        "Filter Expression can only contain non-primary key attributes: Primary "
+                        "key attribute: %.*s",
+                        BYTES_FMT(place.names[0]));
+            return ERR_FAULT;
+        }
+    }
+    return OK;
+}
+
+static bool is_key_attribute(const struct key_schema *schema, struct bytes name)
+{
+    return bytes_equal(name, schema->partition.name) ||
+           (key_schema_has_sort(schema) && bytes_equal(name, schema->sort.name));
 }
 
 static enum err check_overlap(const struct checking *checking, const struct node *one,

@@ -117,12 +117,12 @@ static void a_hundred_actions_are_the_most(void)
                                     i == 0 ? "" : ",", i);
         }
         snprintf(json + len, sizeof(json) - len, "]}");
-        const char *answer = call("TransactWriteItems", json);
         if (count == 100) {
-            CHECK_TEXT(answer, "{}");
+            CHECK_CALL("TransactWriteItems", json, "{}");
         } else {
-            CHECK_HAS(answer, "at 'transactItems' failed to satisfy constraint: Member must have "
-                              "length less than or equal to 100");
+            CHECK_REFUSED("TransactWriteItems", json,
+                          "1 validation error detected: Value '[...]' at 'transactItems' failed to "
+                          "satisfy constraint: Member must have length less than or equal to 100");
         }
     }
 }
