@@ -175,6 +175,29 @@ bool json_member(struct json object, struct bytes name, struct json *value)
     return any;
 }
 
+/* How many bytes from the start need no escape, eight at a time: a byte of the mask has its highest
+ * bit set where the byte is below 0x20, a quote or a backslash (and maybe above one that is). Most
+ * of an answer is such text, and byte by byte it took a sixth of a GetItem's instructions. */
+static size_t clean_run(struct bytes text)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    size_t clean = 0;
+    for (; text.len - clean >= sizeof(uint64_t); clean += sizeof(uint64_t)) {
+        uint64_t word;
+        std::memcpy(&word, text.ptr + clean, sizeof(word));
+        uint64_t quote = word ^ ones * '"';
+        uint64_t slash = word ^ ones * '\\';
+        uint64_t mask = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
+        if ((mask & ones * 0x80) != 0) {
+            break;
+        }
+    }
+    while (clean < text.len && text.ptr[clean] >= 0x20 && text.ptr[clean] != '"' && text.ptr[clean] != '\\') {
+        clean++;
+    }
+    return clean;
+}
+
 void json_add_string(struct buf *buf, struct bytes text)
 {
     static const char digits[] = "0123456789abcdef";
@@ -182,10 +205,7 @@ void json_add_string(struct buf *buf, struct bytes text)
     if (out == nullptr) {
         return;
     }
-    size_t clean = 0;
-    while (clean < text.len && text.ptr[clean] >= 0x20 && text.ptr[clean] != '"' && text.ptr[clean] != '\\') {
-        clean++;
-    }
+    size_t clean = clean_run(text);
     *out++ = '"';
     if (clean > 0) {
         std::memcpy(out, text.ptr, clean);
@@ -199,10 +219,7 @@ void json_add_string(struct buf *buf, struct bytes text)
     for (size_t i = clean; i < text.len;) {
         uint8_t c = text.ptr[i];
         if (c >= 0x20 && c != '"' && c != '\\') {
-            size_t end = i + 1;
-            while (end < text.len && text.ptr[end] >= 0x20 && text.ptr[end] != '"' && text.ptr[end] != '\\') {
-                end++;
-            }
+            size_t end = i + clean_run(bytes{text.ptr + i, text.len - i});
             buf_add(buf, bytes{text.ptr + i, end - i});
             i = end;
             continue;
