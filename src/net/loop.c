@@ -1,7 +1,8 @@
 /* Loops: one thread, one libuv loop, its connections. The order of a turn is kept by libuv's
  * phases: sockets are read in the poll phase, the mailbox is run and the service's turn_end called
  * in the check phase after it (and in the prepare phase when timers did something), then every
- * connection with bytes to send is flushed once. */
+ * connection with bytes to send is flushed once. So whatever was begun has been handed on before
+ * the loop sleeps. */
 #include "net/net_priv.h"
 
 #include "base/assert.h"
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #define SWEEP_MS 1000u
+#define DRAIN_SWEEP_MS 10u /* so that the deadline is seen in time */
 #define BACKLOG 1024
 
 static void on_wake(uv_async_t *async);
@@ -21,6 +23,7 @@ static void on_sweep(uv_timer_t *timer);
 static void on_connection(uv_stream_t *listener, int status);
 static void turn(struct loop *loop);
 static void wake(void *arg);
+static void on_timer_closed(uv_handle_t *handle);
 static void begin_drain(struct loop *loop, uint32_t grace_ms);
 static void end_if_drained(struct loop *loop);
 
@@ -36,6 +39,7 @@ enum err loop_open(const struct http_service *service, const struct http_limits 
         return ERR_NOMEM;
     }
     mailbox_init(&loop->mailbox, wake, loop);
+    loop->uv.data = loop;
     loop->async.data = loop;
     loop->prepare.data = loop;
     loop->check.data = loop;
@@ -48,6 +52,7 @@ enum err loop_open(const struct http_service *service, const struct http_limits 
     failed |= uv_timer_init(&loop->uv, &loop->sweep) |
               uv_timer_start(&loop->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
     if (failed != 0) {
+        loop_close(loop);
         return ERR_NOMEM;
     }
     *out = loop;
@@ -98,10 +103,15 @@ enum err loop_listen_shared(struct loop *loop, const struct loop *first)
         return ERR_IO;
     }
     int copy = dup(fd);
-    if (copy < 0 || uv_tcp_init(&loop->uv, &loop->listener) != 0 ||
-        uv_tcp_open(&loop->listener, copy) != 0 ||
-        uv_listen((uv_stream_t *)&loop->listener, BACKLOG, on_connection) != 0) {
+    if (copy < 0) {
         return ERR_IO;
+    }
+    if (uv_tcp_init(&loop->uv, &loop->listener) != 0 || uv_tcp_open(&loop->listener, copy) != 0) {
+        close(copy);
+        return ERR_IO;
+    }
+    if (uv_listen((uv_stream_t *)&loop->listener, BACKLOG, on_connection) != 0) {
+        return ERR_IO; /* the handle owns the copy */
     }
     loop->listening = true;
     return OK;
@@ -121,9 +131,10 @@ void loop_stop(struct loop *loop, uint32_t grace_ms)
 
 static void close_handle(uv_handle_t *handle, void *arg)
 {
-    (void)arg;
+    struct loop *loop = arg;
+    bool own = handle->type != UV_TIMER || handle == (uv_handle_t *)&loop->sweep;
     if (!uv_is_closing(handle)) {
-        uv_close(handle, NULL);
+        uv_close(handle, own ? NULL : on_timer_closed);
     }
 }
 
@@ -132,13 +143,17 @@ void loop_close(struct loop *loop)
     if (loop == NULL) {
         return;
     }
-    while (loop->connections != NULL && !loop->connections->closed) {
-        connection_close(loop->connections);
+    uv_prepare_stop(&loop->prepare); /* the service has gone: no more turns */
+    uv_check_stop(&loop->check);
+    for (struct connection *connection = loop->connections; connection != NULL;
+         connection = connection->next) {
+        connection_close(connection);
     }
     uv_run(&loop->uv, UV_RUN_NOWAIT);
-    uv_walk(&loop->uv, close_handle, NULL);
+    uv_walk(&loop->uv, close_handle, loop);
     while (uv_run(&loop->uv, UV_RUN_NOWAIT) != 0) {
     }
+    ASSERT(loop->connections == NULL); /* each request was ended before */
     int failed = uv_loop_close(&loop->uv);
     ASSERT(failed == 0);
     mem_free(loop);
@@ -200,29 +215,28 @@ static void on_prepare(uv_prepare_t *prepare)
 static void on_check(uv_check_t *check)
 {
     struct loop *loop = check->data;
+    turn(loop);
     uint32_t grace_ms = atomic_load_explicit(&loop->stop_grace_ms, memory_order_acquire);
     if (grace_ms != UINT32_MAX && !loop->draining) {
-        begin_drain(loop, grace_ms);
+        begin_drain(loop, grace_ms); /* what was answered in this turn has left */
     }
-    turn(loop);
     if (loop->draining) {
         end_if_drained(loop);
     }
 }
 
-/* Messages, turn_end, then one flush; again while flushed connections had a next request in the
- * pipe. */
+/* Messages, turn_end, then one flush; again when the flush gave the service requests that had
+ * waited behind answered ones. */
 static void turn(struct loop *loop)
 {
     do {
-        loop->touched = false;
         figure_add(&loop->turns, 1);
         mailbox_run(&loop->mailbox);
         loop->service.turn_end(loop->service.arg, loop);
+        loop->touched = false;
         while (loop->dirty != NULL) {
             struct connection *connection = loop->dirty;
             loop->dirty = connection->next_dirty;
-            connection->dirty = false;
             connection_flush(connection);
         }
     } while (loop->touched);
@@ -231,58 +245,24 @@ static void turn(struct loop *loop)
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct loop *loop = listener->data;
+    uint64_t now_ms = uv_now(&loop->uv);
     loop->touched = true;
     if (status == 0) {
-        http_accept(loop);
-    } else {
+        connection_accept(loop);
+    } else if (now_ms - loop->accept_noted_ms >= SWEEP_MS) {
+        loop->accept_noted_ms = now_ms; /* out of descriptors: it will go on for a while */
         NOTE(NOTE_WARN, "accept", NOTE_S("error", uv_strerror(status)));
     }
 }
 
-/* Once a second: what has waited too long, and memory that is not needed. */
 static void on_sweep(uv_timer_t *timer)
 {
     struct loop *loop = timer->data;
     uint64_t now_ms = uv_now(&loop->uv);
-    struct connection *connection = loop->connections;
     loop->touched = true;
-    while (connection != NULL) {
-        struct connection *next = connection->next;
-        uint64_t waited_ms = now_ms - connection->since_ms;
-        size_t body = connection->in_len > connection->head_len
-                          ? connection->in_len - connection->head_len
-                          : 0;
-        switch (connection->state) {
-        case CONNECTION_IDLE:
-            if (waited_ms >= loop->limits.idle_timeout_ms) {
-                connection_close(connection);
-            } else if (waited_ms >= 2 * SWEEP_MS) {
-                connection_slim(connection);
-            }
-            break;
-        case CONNECTION_HEAD:
-            if (waited_ms >= loop->limits.head_timeout_ms) {
-                http_timeout(connection);
-            }
-            break;
-        case CONNECTION_BODY:
-            body += connection->chunks.len;
-            if (waited_ms >= loop->limits.body_timeout_ms && body < waited_ms / 1000 * 1024) {
-                http_timeout(connection);
-            }
-            break;
-        case CONNECTION_WS:
-            ws_sweep(connection->ws, now_ms);
-            break;
-        case CONNECTION_CLOSING:
-            if (waited_ms >= loop->limits.idle_timeout_ms) {
-                connection_close(connection); /* the peer does not take its last answer */
-            }
-            break;
-        case CONNECTION_BUSY:
-            break;
-        }
-        connection = next;
+    for (struct connection *connection = loop->connections; connection != NULL;
+         connection = connection->next) {
+        connection_sweep(connection, now_ms); /* closes, but never frees */
     }
 }
 
@@ -296,32 +276,27 @@ static void begin_drain(struct loop *loop, uint32_t grace_ms)
         uv_close((uv_handle_t *)&loop->listener, NULL);
         loop->listening = false;
     }
-    struct connection *connection = loop->connections;
-    while (connection != NULL) {
-        struct connection *next = connection->next;
+    for (struct connection *connection = loop->connections; connection != NULL;
+         connection = connection->next) {
         if (connection->state == CONNECTION_IDLE || connection->state == CONNECTION_HEAD) {
-            connection_close(connection);
+            connection_finish(connection); /* sends what is still queued */
         } else if (connection->state == CONNECTION_WS) {
             ws_close(connection->ws, 4001, BYTES("restart"));
         }
-        connection = next;
     }
-    uv_timer_start(&loop->sweep, on_sweep, 10, 10); /* so that the deadline is seen in time */
+    turn(loop);
+    uv_timer_start(&loop->sweep, on_sweep, DRAIN_SWEEP_MS, DRAIN_SWEEP_MS);
 }
 
 static void end_if_drained(struct loop *loop)
 {
     bool late = uv_now(&loop->uv) >= loop->drain_until_ms;
-    struct connection *connection = loop->connections;
-    while (late && connection != NULL) {
-        struct connection *next = connection->next;
-        if (!connection->closed) {
+    bool left = false;
+    for (struct connection *connection = loop->connections; connection != NULL;
+         connection = connection->next) {
+        if (late) {
             connection_close(connection);
         }
-        connection = next;
-    }
-    bool left = false;
-    for (connection = loop->connections; connection != NULL; connection = connection->next) {
         left |= !connection->handle_gone;
     }
     loop->ended = !left;
@@ -333,9 +308,7 @@ static void on_timer(uv_timer_t *handle)
 {
     struct loop_timer *timer = handle->data;
     struct loop *loop = handle->loop->data;
-    if (loop != NULL) {
-        loop->touched = true;
-    }
+    loop->touched = true;
     timer->run(timer);
 }
 
@@ -346,7 +319,6 @@ static void on_timer_closed(uv_handle_t *handle)
 
 enum err loop_timer_start(struct loop *loop, struct loop_timer *timer, uint32_t ms)
 {
-    loop->uv.data = loop;
     uv_timer_t *handle = timer->handle;
     if (handle == NULL) {
         handle = mem_zalloc(1, sizeof(*handle));

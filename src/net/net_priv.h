@@ -10,12 +10,16 @@
 #include <uv.h>
 #include <wslay/wslay.h>
 
-#define READ_BYTES 65536u         /* the loop's shared read buffer */
-#define PIPELINE_BYTES_MAX 65536u /* read ahead of the request at hand; more waits in the socket   \
+#define READ_BYTES 65536u /* the loop's shared read buffer */
+#define PIPELINE_BYTES_MAX                                                                         \
+    65536u                        /* read ahead of the request at hand; more waits in the socket   \
                                    */
 #define OUT_BYTES_MAX (40u << 20) /* of answers waiting to be sent on one connection */
+#define OUT_BYTES_PAUSE 262144u   /* with so much to send, the next request waits */
 #define KEEP_BYTES 16384u         /* an active connection keeps buffers up to this */
-#define BIG_BODY_BYTES 65536u     /* bodies above this count against unauthenticated_bytes_max */
+#define LINGER_MS 2000u           /* after the last answer, for the peer to read it and close */
+#define DRAIN_LINGER_MS 200u      /* the same while the loop is stopping */
+#define LINGERERS_MAX 256u        /* refused past the cap and waited for; more are just closed */
 
 enum connection_state {
     CONNECTION_IDLE,   /* between requests */
@@ -23,7 +27,7 @@ enum connection_state {
     CONNECTION_BODY,   /* the head is whole */
     CONNECTION_BUSY,   /* the service has the request */
     CONNECTION_WS,     /* upgraded */
-    CONNECTION_CLOSING /* nothing is read any more; what is queued is sent, then it closes */
+    CONNECTION_CLOSING /* what comes is thrown away; what is queued is sent, then it closes */
 };
 
 /* A header as offsets from the start of the message, since the bytes may move while they arrive. */
@@ -31,46 +35,53 @@ struct header_place {
     uint32_t name_at, name_len, value_at, value_len;
 };
 
-struct connection {
-    uv_tcp_t tcp;
-    struct loop *loop;
-    struct connection *next; /* all of the loop */
-    struct connection *previous;
-    struct connection *next_dirty; /* with bytes to send or input to parse, once each */
-    enum connection_state state;
-    bool dirty;
-    bool closed;      /* uv_close was called */
-    bool handle_gone; /* and has finished */
-    bool peer_gone;
-    bool close_after_send;
-    bool reading;
-    bool writing;      /* a uv_write is under way */
-    uint64_t since_ms; /* when the state began */
-    /* the message being read */
+/* What a connection needs to read and serve a message. It comes with the first byte and goes when
+ * the connection has been idle for a while, so that an idle one costs little. */
+struct exchange {
     http_parser parser;
-    uint8_t *in; /* owned: the message so far, and what came with it */
+    uint8_t *in; /* the message so far, and what came with it */
     size_t in_len;
     size_t in_cap;
-    size_t message_len; /* of a whole message, at the start of in */
-    struct buf ahead;   /* what came while the service had the request */
-    struct header_place places[HTTP_HEADERS_MAX];
-    size_t place_count;
-    bool last_was_value;
+    size_t message_len; /* of a whole message, at the start of in; 0 while it is not whole */
     size_t url_at;
     size_t url_len;
     size_t head_len; /* known once the head is whole */
     size_t body_at;
     size_t body_len;
-    size_t counted;    /* bytes of its body in the loop's sum of big bodies */
-    struct buf chunks; /* of a chunked body */
-    unsigned refusal;  /* status of a refusal found while parsing */
+    size_t place_count;
+    unsigned refusal; /* status of a refusal found while parsing; 0: none */
+    bool last_was_value;
+    bool head_done;
     bool complete;
-    struct http_request request;
+    struct buf chunks; /* of a chunked body */
+    struct buf ahead;  /* what came while the service had the request */
     struct arena arena;
-    struct buf out;
-    size_t out_sent;
+    struct http_request request;
+    struct header_place places[HTTP_HEADERS_MAX];
+};
+
+struct connection {
+    uv_tcp_t tcp;
+    struct loop *loop;
+    struct connection *next; /* all of the loop */
+    struct connection *previous;
+    struct connection *next_dirty; /* with something to do in the flush, once each */
+    struct exchange *exchange;     /* NULL while idle */
     struct ws *ws;
-    char peer[48];
+    struct buf out;
+    size_t queued;     /* in the kernel's way at the last sweep: did the peer take any since? */
+    size_t counted;    /* bytes of its body in the sum of bodies being read */
+    uint64_t since_ms; /* when the state began */
+    enum connection_state state;
+    bool dirty;
+    bool reading;
+    bool writing;   /* a uv_write is under way */
+    bool peer_gone; /* it sends no more */
+    bool close_after_send;
+    bool lingering;   /* all was sent and it was told so */
+    bool closed;      /* uv_close was called */
+    bool handle_gone; /* and has finished */
+    char peer[46];
 };
 
 struct ws {
@@ -82,8 +93,8 @@ struct ws {
     size_t in_left;
     uint64_t pinged_ms;
     uint64_t heard_ms;
-    bool closing;
-    bool dead; /* the service was told, or is being told */
+    bool closing; /* a close frame is queued, or wslay failed */
+    bool dead;    /* the service was told, or is being told */
 };
 
 struct loop {
@@ -103,10 +114,13 @@ struct loop {
     struct connection *connections;
     struct connection *dirty;
     uint64_t drain_until_ms;
+    uint64_t accept_noted_ms;
     _Atomic uint32_t stop_grace_ms; /* UINT32_MAX: not asked to stop */
     void *user;
-    char date[40];
+    char date[48];
+    size_t date_len;
     uint64_t date_second;
+    uint64_t date_checked_ms;
     /* figures: written here, read anywhere */
     _Atomic uint64_t connections_now, connections_total, requests, bytes_in, bytes_out, refused,
         ws_open, turns;
@@ -119,22 +133,41 @@ static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
                           memory_order_relaxed);
 }
 
-/* ---- http.c ---- */
-void http_accept(struct loop *loop);
-void http_data(struct connection *connection, const uint8_t *data, size_t len);
-/* Parses what is waiting behind an answered request. */
-void http_continue(struct connection *connection);
-void http_timeout(struct connection *connection);
-/* Sends what is queued; called once per turn for each dirty connection. */
-void connection_flush(struct connection *connection);
+/* ---- connection.c ---- */
+void connection_accept(struct loop *loop);
+/* To be looked at in the flush of this turn. */
 void connection_dirty(struct connection *connection);
+/* Goes on with what is read ahead, then sends what is queued; once per turn if dirty. */
+void connection_flush(struct connection *connection);
+/* What is queued is sent, then the connection ends; nothing more is read from it. */
+void connection_finish(struct connection *connection);
+/* Ends it at once. */
 void connection_close(struct connection *connection);
-/* Gives back memory that an idle connection does not need. */
-void connection_slim(struct connection *connection);
+/* Of a closed connection whose request has ended. */
+void connection_free(struct connection *connection);
+/* Once a second: what has waited too long, and memory that is not needed. */
+void connection_sweep(struct connection *connection, uint64_t now_ms);
+void connection_read_start(struct connection *connection);
+void connection_read_stop(struct connection *connection);
+
+/* ---- http.c ---- */
+void http_data(struct connection *connection, struct bytes data);
+/* Was the request at hand answered, so that http_continue may go on? */
+bool http_is_answered(const struct connection *connection);
+/* Makes the connection ready for its next message and parses what is already here. */
+void http_continue(struct connection *connection);
+/* Bytes of bodies being read, over all loops: false when there would be too many. */
+bool http_body_reserve(struct connection *connection, size_t len);
+void http_body_release(struct connection *connection);
+void exchange_free(struct exchange *exchange);
+
+/* ---- answer.c ---- */
 void http_refuse(struct connection *connection, unsigned status);
 
 /* ---- ws.c ---- */
-void ws_data(struct ws *ws, const uint8_t *data, size_t len);
+void ws_data(struct ws *ws, struct bytes data);
+/* Takes what came behind the handshake; later calls do nothing. */
+void ws_begin(struct ws *ws);
 void ws_sweep(struct ws *ws, uint64_t now_ms);
 /* The connection has closed: the service is told. The memory goes with the connection's. */
 void ws_gone(struct ws *ws);

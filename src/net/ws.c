@@ -16,7 +16,8 @@ static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_
 static void on_message(wslay_event_context_ptr wslay,
                        const struct wslay_event_on_msg_recv_arg *message, void *arg);
 static void settle(struct ws *ws);
-static bool has_token(struct bytes list, const char *token);
+static void fail(struct ws *ws);
+static bool has_token(struct bytes list, struct bytes token);
 
 static const struct wslay_event_callbacks callbacks = {
     .recv_callback = on_recv,
@@ -36,8 +37,8 @@ struct ws *http_upgrade(struct http_request *request, struct bytes subprotocol,
     struct bytes version = http_header_get(request, BYTES("sec-websocket-version"), NULL);
     struct bytes offered = http_header_get(request, BYTES("sec-websocket-protocol"), NULL);
     if (request->method != HTTP_METHOD_GET ||
-        !has_token(http_header_get(request, BYTES("upgrade"), NULL), "websocket") ||
-        !has_token(http_header_get(request, BYTES("connection"), NULL), "upgrade") ||
+        !has_token(http_header_get(request, BYTES("upgrade"), NULL), BYTES("websocket")) ||
+        !has_token(http_header_get(request, BYTES("connection"), NULL), BYTES("upgrade")) ||
         !bytes_equal(version, BYTES("13"))) {
         http_respond(
             request, 426,
@@ -74,59 +75,73 @@ struct ws *http_upgrade(struct http_request *request, struct bytes subprotocol,
     buf_add_cstr(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
                       "Upgrade\r\nSec-WebSocket-Accept: ");
     base64_add(out, bytes_of(digest, sizeof(digest)));
-    if (subprotocol.len > 0 && offered.len > 0 &&
-        memmem(offered.ptr, offered.len, subprotocol.ptr, subprotocol.len) != NULL) {
+    if (subprotocol.len > 0 && has_token(offered, subprotocol)) {
         buf_add_cstr(out, "\r\nSec-WebSocket-Protocol: ");
         buf_add(out, subprotocol);
     }
     buf_add_cstr(out, "\r\n\r\n");
     connection->state = CONNECTION_WS;
     connection->ws = ws;
-    arena_fini(&connection->arena);
     figure_add(&connection->loop->ws_open, 1);
     connection_dirty(connection);
-    /* A client may have sent frames behind its handshake. */
-    size_t left = connection->in_len - connection->message_len;
-    if (left > 0) {
-        ws_data(ws, connection->in + connection->message_len, left);
-    }
-    mem_free(connection->in);
-    connection->in = NULL;
-    connection->in_len = 0;
-    connection->in_cap = 0;
-    connection->message_len = 0;
     return ws;
 }
 
 /* A comma-separated list holds the token, in any case. */
-static bool has_token(struct bytes list, const char *token)
+static bool has_token(struct bytes list, struct bytes token)
 {
-    size_t len = strlen(token);
-    for (size_t i = 0; i + len <= list.len; i++) {
-        bool starts = i == 0 || list.ptr[i - 1] == ',' || list.ptr[i - 1] == ' ';
-        bool ends = i + len == list.len || list.ptr[i + len] == ',' || list.ptr[i + len] == ' ';
-        if (starts && ends && strncasecmp((const char *)list.ptr + i, token, len) == 0) {
+    for (size_t i = 0; i + token.len <= list.len; i++) {
+        const uint8_t *at = list.ptr + i;
+        bool starts = i == 0 || strchr(", \t", at[-1]) != NULL;
+        bool ends = i + token.len == list.len || strchr(", \t", at[token.len]) != NULL;
+        if (starts && ends &&
+            strncasecmp((const char *)at, (const char *)token.ptr, token.len) == 0) {
             return true;
         }
     }
     return false;
 }
 
-void ws_data(struct ws *ws, const uint8_t *data, size_t len)
+/* A client may send frames behind its handshake. They wait for the flush, so that the service has
+ * the ws in its hands before its first event. */
+void ws_begin(struct ws *ws)
 {
-    ws->in = data;
-    ws->in_left = len;
-    ws->heard_ms = uv_now(&ws->connection->loop->uv);
-    int failed = 0;
-    while (ws->in_left > 0 && failed == 0 && !ws->dead && wslay_event_get_read_enabled(ws->wslay)) {
-        failed = wslay_event_recv(ws->wslay);
-    }
-    ws->in_left = 0;
-    if (failed != 0 && !ws->dead) {
-        connection_close(ws->connection);
+    struct connection *connection = ws->connection;
+    struct exchange *exchange = connection->exchange;
+    if (exchange == NULL) {
         return;
     }
+    connection->exchange = NULL;
+    ws_data(ws, bytes_of(exchange->in + exchange->message_len,
+                         exchange->in_len - exchange->message_len));
+    if (connection->state == CONNECTION_WS) {
+        ws_data(ws, buf_bytes(&exchange->ahead));
+    }
+    exchange_free(exchange);
+    connection_read_start(connection);
+}
+
+void ws_data(struct ws *ws, struct bytes data)
+{
+    ws->in = data.ptr;
+    ws->in_left = data.len;
+    ws->heard_ms = uv_now(&ws->connection->loop->uv);
+    while (ws->in_left > 0 && !ws->dead && wslay_event_get_read_enabled(ws->wslay)) {
+        if (wslay_event_recv(ws->wslay) != 0) {
+            fail(ws);
+            break;
+        }
+    }
+    ws->in_left = 0;
     settle(ws);
+}
+
+/* wslay is out of memory or was misused. The end comes in the flush, not inside the service's own
+ * call. */
+static void fail(struct ws *ws)
+{
+    ws->closing = true;
+    connection_finish(ws->connection);
 }
 
 static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *out, size_t len, int flags,
@@ -173,25 +188,26 @@ static void on_message(wslay_event_context_ptr wslay,
     }
 }
 
-/* Moves wslay's queue to the connection and ends it when both sides have said so. */
+/* Moves wslay's queue to the connection, and ends it when a close frame has been sent: the peer's
+ * own is then only waited for. */
 static void settle(struct ws *ws)
 {
     struct connection *connection = ws->connection;
-    if (ws->dead) {
+    if (ws->dead || connection->state != CONNECTION_WS) {
         return;
     }
     while (wslay_event_want_write(ws->wslay)) {
         if (wslay_event_send(ws->wslay) != 0) {
-            connection_close(connection);
+            fail(ws);
             return;
         }
     }
     if (!wslay_event_want_read(ws->wslay) || wslay_event_get_close_sent(ws->wslay)) {
-        connection->state = CONNECTION_CLOSING;
-        connection->since_ms = uv_now(&connection->loop->uv);
-        connection->close_after_send = true;
+        ws->closing = true;
+        connection_finish(connection);
+    } else if (connection->out.len > 0) {
+        connection_dirty(connection);
     }
-    connection_dirty(connection);
 }
 
 enum err ws_send(struct ws *ws, struct bytes text)
@@ -218,7 +234,7 @@ void ws_close(struct ws *ws, uint16_t code, struct bytes reason)
     }
     ws->closing = true;
     if (wslay_event_queue_close(ws->wslay, code, reason.ptr, reason.len) != 0) {
-        connection_close(ws->connection);
+        fail(ws);
         return;
     }
     settle(ws);
@@ -226,7 +242,8 @@ void ws_close(struct ws *ws, uint16_t code, struct bytes reason)
 
 size_t ws_queued(const struct ws *ws)
 {
-    return ws->connection->out.len + ws->connection->out_sent;
+    return ws->connection->out.len +
+           uv_stream_get_write_queue_size((const uv_stream_t *)&ws->connection->tcp);
 }
 
 void ws_sweep(struct ws *ws, uint64_t now_ms)

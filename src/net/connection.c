@@ -1,0 +1,377 @@
+/* Connections: accepted, read, flushed once per turn, and ended so that the peer can read the last
+ * answer.
+ *
+ * Closing a socket with unread input resets it, and the reset may overtake the answer that explains
+ * it. So whoever gets a last answer is told that nothing follows (shutdown), what it still sends is
+ * thrown away, and the socket closes when the peer does or after LINGER_MS. */
+#include "net/net_priv.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "base/note.h"
+
+static _Atomic uint64_t connections_open; /* of all loops, for the one cap */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer);
+static void on_peer_end(struct connection *connection);
+static void on_closed(uv_handle_t *handle);
+static void on_written(uv_write_t *write, int status);
+static void on_shut(uv_shutdown_t *shut, int status);
+static bool send_out(struct connection *connection);
+static bool send_rest(struct connection *connection, size_t sent);
+static void linger(struct connection *connection);
+static void slim(struct connection *connection);
+
+/* ---- accepting and reading ---- */
+
+void connection_accept(struct loop *loop)
+{
+    struct connection *connection = mem_zalloc(1, sizeof(*connection));
+    connection->loop = loop;
+    connection->since_ms = uv_now(&loop->uv);
+    buf_init(&connection->out, OUT_BYTES_MAX);
+    int failed = uv_tcp_init(&loop->uv, &connection->tcp);
+    ASSERT(failed == 0); /* it only fills the handle in */
+    connection->tcp.data = connection;
+    connection->next = loop->connections;
+    if (loop->connections != NULL) {
+        loop->connections->previous = connection;
+    }
+    loop->connections = connection;
+    figure_add(&loop->connections_now, 1);
+    uint64_t open = atomic_fetch_add_explicit(&connections_open, 1, memory_order_relaxed);
+    if (uv_accept((uv_stream_t *)&loop->listener, (uv_stream_t *)&connection->tcp) != 0 ||
+        open >= (uint64_t)loop->limits.connections_max + LINGERERS_MAX) {
+        connection_close(connection);
+        return;
+    }
+    figure_add(&loop->connections_total, 1);
+    uv_tcp_nodelay(&connection->tcp, 1);
+    struct sockaddr_storage peer;
+    int len = sizeof(peer);
+    if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&peer, &len) == 0) {
+        (void)uv_ip_name((const struct sockaddr *)&peer, connection->peer,
+                         sizeof(connection->peer));
+    }
+    if (open >= loop->limits.connections_max) {
+        http_refuse(connection, 503);
+    } else {
+        connection_read_start(connection);
+    }
+}
+
+void connection_read_start(struct connection *connection)
+{
+    if (!connection->reading && !connection->peer_gone && !connection->closed) {
+        connection->reading =
+            uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read) == 0;
+    }
+}
+
+void connection_read_stop(struct connection *connection)
+{
+    if (connection->reading) {
+        uv_read_stop((uv_stream_t *)&connection->tcp);
+        connection->reading = false;
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+{
+    struct connection *connection = handle->data;
+    (void)suggested;
+    *out = uv_buf_init((char *)connection->loop->read_buffer, READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
+{
+    struct connection *connection = stream->data;
+    connection->loop->touched = true;
+    if (len == UV_EOF) {
+        on_peer_end(connection);
+        return;
+    }
+    if (len < 0) {
+        connection_close(connection);
+        return;
+    }
+    figure_add(&connection->loop->bytes_in, (uint64_t)len);
+    struct bytes data = bytes_of(buffer->base, (size_t)len);
+    if (len == 0 || connection->state == CONNECTION_CLOSING) {
+        return;
+    }
+    if (connection->state == CONNECTION_WS) {
+        ws_begin(connection->ws);
+        ws_data(connection->ws, data);
+    } else {
+        http_data(connection, data);
+    }
+}
+
+/* The peer sends no more. It may still read: whole requests that it sent are answered. */
+static void on_peer_end(struct connection *connection)
+{
+    connection_read_stop(connection);
+    connection->peer_gone = true;
+    if (connection->state == CONNECTION_WS || connection->lingering) {
+        connection_close(connection);
+    } else {
+        connection_dirty(connection);
+    }
+}
+
+/* ---- flushing ---- */
+
+void connection_dirty(struct connection *connection)
+{
+    connection->loop->touched = true;
+    if (!connection->dirty && !connection->closed) {
+        connection->dirty = true;
+        connection->next_dirty = connection->loop->dirty;
+        connection->loop->dirty = connection;
+    }
+}
+
+/* May the next request be looked at? Not while the peer is behind with reading answers. */
+static bool is_ready(const struct connection *connection)
+{
+    return !connection->writing && connection->out.len < OUT_BYTES_PAUSE &&
+           http_is_answered(connection);
+}
+
+void connection_flush(struct connection *connection)
+{
+    while (!connection->closed && is_ready(connection)) {
+        http_continue(connection); /* its answer leaves with this flush */
+    }
+    if (!connection->closed && connection->state == CONNECTION_WS) {
+        ws_begin(connection->ws);
+    }
+    connection->dirty = false;
+    if (connection->closed || !send_out(connection) || connection->writing) {
+        return;
+    }
+    if (is_ready(connection)) {
+        connection_dirty(connection);
+    } else if (connection->close_after_send) {
+        linger(connection);
+    } else if (connection->peer_gone && connection->state != CONNECTION_BUSY) {
+        connection_close(connection);
+    }
+}
+
+/* A write that could not be finished at once. */
+struct pending_write {
+    uv_write_t write; /* first */
+    struct buf data;
+};
+
+/* Sends what is queued, or leaves it to libuv. False: the connection has failed and is closed. */
+static bool send_out(struct connection *connection)
+{
+    struct buf *out = &connection->out;
+    if (out->len == 0 || connection->writing) {
+        return true;
+    }
+    uv_buf_t data = uv_buf_init((char *)out->ptr, (unsigned)out->len);
+    int sent = uv_try_write((uv_stream_t *)&connection->tcp, &data, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        connection_close(connection);
+        return false;
+    }
+    figure_add(&connection->loop->bytes_out, out->len);
+    if (sent >= 0 && (size_t)sent == out->len) {
+        if (out->cap > KEEP_BYTES) {
+            buf_fini(out);
+        }
+        buf_clear(out);
+        return true;
+    }
+    return send_rest(connection, sent < 0 ? 0 : (size_t)sent);
+}
+
+static bool send_rest(struct connection *connection, size_t sent)
+{
+    struct pending_write *pending = mem_zalloc(1, sizeof(*pending));
+    pending->data = connection->out;
+    pending->write.data = connection;
+    buf_init(&connection->out, OUT_BYTES_MAX);
+    uv_buf_t rest =
+        uv_buf_init((char *)pending->data.ptr + sent, (unsigned)(pending->data.len - sent));
+    connection->writing = true;
+    if (uv_write(&pending->write, (uv_stream_t *)&connection->tcp, &rest, 1, on_written) == 0) {
+        return true;
+    }
+    buf_fini(&pending->data);
+    mem_free(pending);
+    connection_close(connection);
+    return false;
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct pending_write *pending = (struct pending_write *)(void *)write;
+    struct connection *connection = write->data;
+    buf_fini(&pending->data);
+    mem_free(pending);
+    connection->writing = false;
+    if (connection->closed) {
+        return;
+    }
+    if (status != 0) {
+        connection_close(connection);
+    } else {
+        connection_dirty(connection);
+    }
+}
+
+/* ---- ending ---- */
+
+void connection_finish(struct connection *connection)
+{
+    connection->state = CONNECTION_CLOSING;
+    connection->since_ms = uv_now(&connection->loop->uv);
+    connection->close_after_send = true;
+    http_body_release(connection);
+    connection_dirty(connection);
+}
+
+/* Everything was sent. The memory of the request is not needed any more. */
+static void linger(struct connection *connection)
+{
+    if (connection->lingering) {
+        return;
+    }
+    uv_shutdown_t *shut = mem_zalloc(1, sizeof(*shut));
+    connection->lingering = true;
+    connection->since_ms = uv_now(&connection->loop->uv);
+    slim(connection);
+    if (connection->peer_gone || uv_shutdown(shut, (uv_stream_t *)&connection->tcp, on_shut) != 0) {
+        mem_free(shut);
+        connection_close(connection);
+        return;
+    }
+    connection_read_start(connection);
+}
+
+static void on_shut(uv_shutdown_t *shut, int status)
+{
+    (void)status; /* the peer has gone: reading says so too */
+    mem_free(shut);
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection->closed) {
+        return;
+    }
+    connection->closed = true;
+    connection->reading = false;
+    connection->peer_gone = true;
+    http_body_release(connection);
+    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    if (connection->ws != NULL) {
+        ws_gone(connection->ws);
+    }
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct connection *connection = handle->data;
+    connection->handle_gone = true;
+    connection->loop->touched = true;
+    if (connection->state != CONNECTION_BUSY) {
+        connection_free(connection);
+    }
+}
+
+void connection_free(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    if (connection->dirty) {
+        struct connection **link = &loop->dirty;
+        while (*link != connection) {
+            link = &(*link)->next_dirty;
+        }
+        *link = connection->next_dirty;
+    }
+    if (connection->next != NULL) {
+        connection->next->previous = connection->previous;
+    }
+    if (connection->previous != NULL) {
+        connection->previous->next = connection->next;
+    } else {
+        loop->connections = connection->next;
+    }
+    atomic_fetch_sub_explicit(&connections_open, 1, memory_order_relaxed);
+    figure_add(&loop->connections_now, UINT64_MAX); /* one less */
+    ws_free(connection->ws);
+    exchange_free(connection->exchange);
+    buf_fini(&connection->out);
+    mem_free(connection);
+}
+
+/* ---- once a second ---- */
+
+/* Gives back memory that a connection without a message does not need. */
+static void slim(struct connection *connection)
+{
+    exchange_free(connection->exchange);
+    connection->exchange = NULL;
+    if (connection->out.len == 0) {
+        buf_fini(&connection->out);
+    }
+}
+
+/* How much of the body at hand has come. */
+static size_t body_so_far(const struct connection *connection)
+{
+    const struct exchange *exchange = connection->exchange;
+    return exchange->body_len + exchange->chunks.len;
+}
+
+void connection_sweep(struct connection *connection, uint64_t now_ms)
+{
+    const struct http_limits *limits = &connection->loop->limits;
+    size_t queued = uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp);
+    if (connection->closed) {
+        return;
+    }
+    if (queued < connection->queued) {
+        connection->since_ms = now_ms; /* a slow reader, but reading */
+    }
+    connection->queued = queued;
+    uint64_t waited_ms = now_ms - connection->since_ms;
+    uint32_t linger_ms = connection->loop->draining ? DRAIN_LINGER_MS : LINGER_MS;
+    switch (connection->state) {
+    case CONNECTION_IDLE:
+        if (waited_ms >= limits->idle_timeout_ms) {
+            connection_close(connection);
+        } else if (waited_ms >= LINGER_MS && !http_is_answered(connection)) {
+            slim(connection);
+        }
+        break;
+    case CONNECTION_HEAD:
+        if (waited_ms >= limits->head_timeout_ms) {
+            http_refuse(connection, 408);
+        }
+        break;
+    case CONNECTION_BODY:
+        if (waited_ms >= limits->body_timeout_ms &&
+            body_so_far(connection) < waited_ms / 1000 * 1024) {
+            http_refuse(connection, 408);
+        }
+        break;
+    case CONNECTION_BUSY:
+        break;
+    case CONNECTION_WS:
+        ws_sweep(connection->ws, now_ms);
+        break;
+    case CONNECTION_CLOSING:
+        if (waited_ms >= (connection->lingering ? linger_ms : limits->idle_timeout_ms)) {
+            connection_close(connection);
+        }
+        break;
+    }
+}
