@@ -350,6 +350,38 @@ static void a_token_holds_within_a_group(void)
     world_remove(&world);
 }
 
+/* Admission: what the view's files do not hold yet is bounded, by a wait and then a refusal that
+ * changes nothing; a flush makes room. */
+static void writes_are_refused_when_too_much_is_unflushed(void)
+{
+    struct world world;
+    struct seat seat;
+    struct store_figures figures;
+    world_init(&world);
+    world.options.throttle_bytes = 256u << 10;
+    world_open(&world);
+    make_table(world.store, "t", 0);
+    seat_init(&seat, world.store);
+    enum err err = OK;
+    int64_t written = 0;
+    while (err == OK && written < 1000) {
+        struct action action = {
+            .kind = ACT_PUT, .table = "t", .key = "k", .number = written + 1, .padding = 10000};
+        err = run_action(&seat, &action);
+        written += err == OK;
+    }
+    CHECK(err == ERR_RANGE && written > 10);
+    CHECK(get(&seat, "t", "k") == written);
+    store_figures(world.store, &figures);
+    CHECK(figures.throttled == 1 && figures.queue_now == 0);
+    store_flush(world.store);
+    CHECK(put(&seat, "t", "k", -5) == OK);
+    CHECK(get(&seat, "t", "k") == -5);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
 int main(void)
 {
     RUN(counters_from_many_threads_are_exact);
@@ -359,5 +391,6 @@ int main(void)
     RUN(large_groups_are_split_and_large_commits_go_alone);
     RUN(a_token_is_known_after_a_restart_and_forgotten_in_time);
     RUN(a_token_holds_within_a_group);
+    RUN(writes_are_refused_when_too_much_is_unflushed);
     return CHECK_RESULT();
 }

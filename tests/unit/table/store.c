@@ -257,11 +257,12 @@ static void sequence_numbers_read_back(void)
     world_remove(&world);
 }
 
+/* The one that forks comes first, while there is one thread. */
 int main(void)
 {
+    RUN(what_was_acknowledged_survives_a_kill);
     RUN(items_come_and_go);
     RUN(a_clean_stop_keeps_everything_and_replays_nothing);
-    RUN(what_was_acknowledged_survives_a_kill);
     RUN(a_second_process_is_told_who_has_the_directory);
     RUN(a_format_that_is_not_ours_is_refused);
     RUN(a_lost_view_is_made_again_from_the_whole_log);

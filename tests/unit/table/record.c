@@ -1,0 +1,186 @@
+/* table/record: what is encoded reads back, and no damage gets through a decoder unnoticed or past
+ * its bounds. */
+#include "world.h"
+
+static struct bytes sample_item(struct arena *arena)
+{
+    struct bytes body = BYTES_NONE;
+    struct item_record record = {
+        .origin = ORIGIN_USER,
+        .view = STREAM_NEW_AND_OLD,
+        .was = true,
+        .is = true,
+        .has_old = true,
+        .table_id = 300,
+        .key = BYTES("\0\1a"),
+        .new_item = make_item(arena, "a", 2, 200),
+        .old_item = make_item(arena, "a", 1, 0),
+    };
+    CHECK(item_record_encode(&record, arena, &body) == OK);
+    return body;
+}
+
+static void items_read_back(void)
+{
+    struct arena arena;
+    struct item_record record;
+    arena_init(&arena, 0);
+    CHECK(item_record_decode(sample_item(&arena), &record) == OK);
+    CHECK(record.origin == ORIGIN_USER && record.view == STREAM_NEW_AND_OLD);
+    CHECK(record.was && record.is && record.has_old && record.table_id == 300);
+    CHECK_BYTES(record.key, BYTES("\0\1a"));
+    CHECK(item_number(record.new_item) == 2 && item_number(record.old_item) == 1);
+    arena_fini(&arena);
+}
+
+/* The bytes of version 1 are for ever. */
+static void the_form_of_an_item_record_is_fixed(void)
+{
+    static const uint8_t expected[] = {1, 2, 2, 0xac, 2, 3, 0, 1, 'a', 5, 1, 'k', 1, 1, 'v', 0};
+    struct arena arena;
+    struct bytes body = BYTES_NONE;
+    struct item_record record = {
+        .origin = ORIGIN_USER,
+        .view = STREAM_NEW_IMAGE,
+        .is = true,
+        .table_id = 300,
+        .key = BYTES("\0\1a"),
+        .new_item = BYTES("\1k\1\1v"),
+    };
+    arena_init(&arena, 0);
+    CHECK(item_record_encode(&record, &arena, &body) == OK);
+    CHECK_BYTES(body, bytes_of(expected, sizeof(expected)));
+    arena_fini(&arena);
+}
+
+static void every_truncation_is_damage(void)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct bytes body = sample_item(&arena);
+    struct item_record record;
+    for (size_t len = 0; len < body.len; len++) {
+        uint8_t *copy = mem_alloc(len); /* exact, so that the sanitizer sees any step past it */
+        memcpy(copy, body.ptr, len);
+        CHECK(item_record_decode(bytes_of(copy, len), &record) == ERR_DAMAGED);
+        mem_free(copy);
+    }
+    arena_fini(&arena);
+}
+
+/* A flipped bit is damage, or another record whose parts lie inside the body. */
+static void flipped_bits_stay_in_bounds(void)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct bytes body = sample_item(&arena);
+    uint8_t *copy = mem_alloc(body.len);
+    for (size_t bit = 0; bit < body.len * 8; bit++) {
+        struct item_record record;
+        memcpy(copy, body.ptr, body.len);
+        copy[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (item_record_decode(bytes_of(copy, body.len), &record) == OK) {
+            CHECK(record.new_item.len < body.len && record.old_item.len < body.len);
+            CHECK(record.was || record.is);
+        }
+    }
+    mem_free(copy);
+    arena_fini(&arena);
+}
+
+static void tokens_read_back(void)
+{
+    struct arena arena;
+    struct bytes body = BYTES_NONE;
+    struct token_record read;
+    uint8_t hash[32] = {9, 8, 7};
+    struct token_record record = {BYTES("token-1"), 1234567, bytes_of(hash, 32)};
+    arena_init(&arena, 0);
+    CHECK(token_record_encode(&record, &arena, &body) == OK);
+    CHECK(token_record_decode(body, &read) == OK);
+    CHECK_BYTES(read.token, record.token);
+    CHECK(read.time_ms == 1234567);
+    CHECK_BYTES(read.request_hash, record.request_hash);
+    for (size_t len = 0; len < body.len; len++) {
+        CHECK(token_record_decode(bytes_of(body.ptr, len), &read) == ERR_DAMAGED);
+    }
+    arena_fini(&arena);
+}
+
+static void descriptions_read_back_and_refuse_damage(void)
+{
+    struct arena arena;
+    struct bytes item = BYTES_NONE;
+    struct bytes stream_item;
+    struct table read;
+    uint64_t stream_id = 0;
+    struct stream stream = {.id = 7,
+                            .table_id = 6,
+                            .table_name = BYTES("t"),
+                            .label = BYTES("l"),
+                            .arn = BYTES("a/l"),
+                            .shard_id = BYTES("s"),
+                            .view = STREAM_OLD_IMAGE,
+                            .schema = {{BYTES("p"), VALUE_N}, {BYTES("s"), VALUE_B}},
+                            .created_ms = 5};
+    struct table table = {.id = 6,
+                          .name = BYTES("t"),
+                          .arn = BYTES("a"),
+                          .schema = stream.schema,
+                          .stream = &stream,
+                          .latest_stream_label = stream.label,
+                          .latest_stream_arn = stream.arn,
+                          .created_ms = 5};
+    arena_init(&arena, 0);
+    CHECK(describe_table(&table, &arena, &item) == OK);
+    CHECK(read_described_table(item, &read, &stream_id, &stream_item) == OK);
+    CHECK(read.id == 6 && stream_id == 7 && read.schema.partition.tag == VALUE_N);
+    CHECK(read.schema.sort.tag == VALUE_B && !read.reserved);
+    CHECK_BYTES(read.latest_stream_label, BYTES("l"));
+    /* Cut between attributes it is an item still, of which some attributes may be absent. */
+    for (size_t len = 0; len < item.len; len++) {
+        struct bytes cut = bytes_of(item.ptr, len);
+        CHECK(read_described_table(cut, &read, &stream_id, &stream_item) == ERR_DAMAGED ||
+              item_check(cut) == OK);
+    }
+    arena_fini(&arena);
+}
+
+static void a_dump_is_one_line_of_json(void)
+{
+    struct arena arena;
+    struct buf out;
+    arena_init(&arena, 0);
+    buf_init(&out, 1u << 20);
+    struct log_record record = {
+        .commit = 5, .count = 1, .time_ms = 9, .stream = 301, .kind = RECORD_ITEM};
+    record.body = sample_item(&arena);
+    CHECK(table_record_to_json(&record, &out) == OK);
+    struct bytes text = buf_bytes(&out);
+    CHECK(bytes_start_with(text, BYTES("{\"commit\":5,\"index\":0,\"count\":1,\"time\":9,"
+                                       "\"stream\":301,\"key_hash\":\"0000000000000000\","
+                                       "\"kind\":\"item\",\"table\":300,")));
+    CHECK(text.ptr[text.len - 1] == '\n' && memchr(text.ptr, '\n', text.len - 1) == NULL);
+    struct json_parser *parser = json_parser_new();
+    struct json root;
+    struct json member;
+    CHECK(json_parse(parser, text, &root) == OK);
+    CHECK(json_member(root, BYTES("old"), &member) && json_type(member) == JSON_OBJECT);
+    record.kind = 99;
+    CHECK(table_record_to_json(&record, &out) == ERR_DAMAGED);
+    json_parser_free(parser);
+    buf_fini(&out);
+    arena_fini(&arena);
+}
+
+int main(void)
+{
+    RUN(items_read_back);
+    RUN(the_form_of_an_item_record_is_fixed);
+    RUN(every_truncation_is_damage);
+    RUN(flipped_bits_stay_in_bounds);
+    RUN(tokens_read_back);
+    RUN(descriptions_read_back_and_refuse_damage);
+    RUN(a_dump_is_one_line_of_json);
+    return CHECK_RESULT();
+}
