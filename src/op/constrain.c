@@ -347,6 +347,8 @@ static void render(struct buf *out, const struct violation *violation, bool old)
     }
     if (unechoed) {
         buf_printf(out, "Value at '%s'", field->name.ptr);
+    } else if ((field->flags & FIELD_NO_VALUE) != 0) {
+        buf_printf(out, "Value at '%.*s'", BYTES_FMT(violation->path));
     } else if (violation->value.ptr == NULL) {
         buf_printf(out, "Value null at '%.*s'", BYTES_FMT(violation->path));
     } else {

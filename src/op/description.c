@@ -218,7 +218,7 @@ struct key_element *key_elements(const struct key_schema *schema, struct arena *
 }
 
 enum err description_fill(const struct table *table, enum table_status status, struct arena *arena,
-                        struct table_description *out)
+                          struct table_description *out)
 {
     struct table_settings settings;
     struct bytes kept = arena_dup(arena, table->settings);

@@ -104,7 +104,7 @@ struct key_element *key_elements(const struct key_schema *schema, struct arena *
                                  size_t *count);
 /* Copies what it shows: the catalogue may go before the answer leaves. */
 MUST_USE enum err description_fill(const struct table *table, enum table_status status,
-                                 struct arena *arena, struct table_description *out);
+                                   struct arena *arena, struct table_description *out);
 /* "Requested resource not found: Table: T not found", the control plane's words. */
 MUST_USE enum err lookup_control(struct op_call *call, struct reader *reader, struct bytes name,
                                  const struct table **table);

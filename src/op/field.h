@@ -41,6 +41,7 @@ enum field_flag {
     FIELD_REQUIRED = 1,
     FIELD_BARE = 2,      /* its constraint text stands without an envelope */
     FIELD_NO_ECHO = 4,   /* its constraint text gives the wire name and no value */
+    FIELD_NO_VALUE = 32, /* its constraint text gives no value */
     FIELD_VALUES = 8,    /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
     FIELD_KEEP_ZERO = 16 /* in answers: shown also when it is 0 */
 };

@@ -45,7 +45,7 @@ static const struct field get_shard_iterator_in_fields[] = {
      .max = 65, AT(get_shard_iterator_in, shard_id)},
     {NAME("ShardIteratorType"), .type = FIELD_ENUM, .flags = FIELD_REQUIRED, .stage = 1,
      .set = &set_iterator_type, AT(get_shard_iterator_in, type)},
-    {NAME("SequenceNumber"), .type = FIELD_STRING, .flags = FIELD_NO_ECHO, .stage = 1, .min = 21,
+    {NAME("SequenceNumber"), .type = FIELD_STRING, .flags = FIELD_NO_VALUE, .stage = 1, .min = 21,
      .max = 40, AT(get_shard_iterator_in, sequence)},
     {.type = FIELD_END},
 };

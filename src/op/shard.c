@@ -8,6 +8,7 @@
 #define STATE_LEN 20u
 #define CHECK_LEN 8u
 
+static const uint8_t *find(struct bytes text, struct bytes part);
 static void check_of(struct bytes arn, const uint8_t state[STATE_LEN], uint8_t check[CHECK_LEN]);
 
 struct bytes iterator_text(const struct iterator *iterator, struct arena *arena)
@@ -39,7 +40,7 @@ enum err iterator_parse(struct bytes text, struct iterator *iterator)
     uint8_t state[64];
     uint8_t check[CHECK_LEN];
     size_t len = 0;
-    const uint8_t *bar = memmem(text.ptr, text.len, "|1|", 3);
+    const uint8_t *bar = find(text, BYTES("|1|"));
     if (bar == NULL || text.len > ITERATOR_TEXT_MAX) {
         return ERR_INVALID;
     }
@@ -78,8 +79,8 @@ struct bytes sequence_text(struct reader *reader, struct arena *arena, uint64_t 
 enum err lookup_stream(struct op_call *call, struct reader *reader, struct bytes arn,
                        const struct stream **stream)
 {
-    if (!bytes_start_with(arn, BYTES("arn:")) || memmem(arn.ptr, arn.len, ":table/", 7) == NULL ||
-        memmem(arn.ptr, arn.len, "/stream/", 8) == NULL) {
+    if (!bytes_start_with(arn, BYTES("arn:")) || find(arn, BYTES(":table/")) == NULL ||
+        find(arn, BYTES("/stream/")) == NULL) {
         return fault(call, FAULT_VALIDATION, "Invalid StreamArn: %.*s", BYTES_FMT(arn));
     }
     *stream = catalogue_stream(reader->catalogue, arn);
@@ -88,6 +89,11 @@ enum err lookup_stream(struct op_call *call, struct reader *reader, struct bytes
                      BYTES_FMT(arn));
     }
     return OK;
+}
+
+static const uint8_t *find(struct bytes text, struct bytes part)
+{
+    return text.ptr == NULL ? NULL : memmem(text.ptr, text.len, part.ptr, part.len);
 }
 
 static void check_of(struct bytes arn, const uint8_t state[STATE_LEN], uint8_t check[CHECK_LEN])

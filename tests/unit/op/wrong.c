@@ -369,7 +369,7 @@ static void streams_are_told_what_is_wrong(void)
         {"GetShardIterator",
          "{'StreamArn':'" ARN "','ShardId':'" SHARD "','ShardIteratorType':'AT_SEQUENCE_NUMBER',"
          "'SequenceNumber':'1'}",
-         ONE "Value at 'SequenceNumber'" MUST "have length greater than or equal to 21"},
+         ONE "Value at 'sequenceNumber'" MUST "have length greater than or equal to 21"},
         {"GetShardIterator",
          "{'StreamArn':'" ARN "','ShardId':'" SHARD "','ShardIteratorType':'AT_SEQUENCE_NUMBER'}",
          VALUES "SequenceNumber cannot be null"},
