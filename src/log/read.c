@@ -214,13 +214,23 @@ static enum err replay_record(void *arg, const struct log_record *record, uint32
     return record->commit <= replaying->after ? OK : replaying->fn(replaying->arg, record);
 }
 
+/* The list grows at its end while replay walks it: a worker makes the next segment ahead. */
+static struct segment *segment_after(struct log *log, const struct segment *segment)
+{
+    pthread_mutex_lock(&log->mutex);
+    struct segment *next = segment == NULL ? log->first : segment->next;
+    pthread_mutex_unlock(&log->mutex);
+    return next;
+}
+
 enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg)
 {
     struct replaying replaying = {after, fn, arg};
     if (log->last_commit > after && after + 1 < log_first(log)) {
         return ERR_TRIMMED;
     }
-    for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
+    for (struct segment *segment = segment_after(log, NULL); segment != NULL;
+         segment = segment_after(log, segment)) {
         struct frame_reader reader;
         struct frame_header header;
         struct bytes payload;
