@@ -17,7 +17,7 @@ enum sigv4_refusal {
 /* Wire name of the exception and AWS's text, AWS.md section 5.2. */
 struct sigv4_result {
     enum sigv4_refusal refusal;
-    char text[1024];
+    char text[4096];
     struct bytes key_id; /* who signed; borrowed from the request */
     struct bytes region; /* as named in the scope */
 };

@@ -1,0 +1,250 @@
+/* The canonical forms that both sides of a signature must agree on to the byte: path, query string,
+ * header values and times. */
+#include "net/sigv4_priv.h"
+
+#include "base/assert.h"
+
+#include <time.h>
+
+void text_add(struct text *text, struct bytes data)
+{
+    ASSERT(data.len <= (size_t)(text->end - text->at));
+    if (data.len > 0) {
+        memcpy(text->at, data.ptr, data.len);
+        text->at += data.len;
+    }
+}
+
+static void text_add_byte(struct text *text, uint8_t byte)
+{
+    ASSERT(text->at < text->end);
+    *text->at++ = byte;
+}
+
+/* ---- percent encoding ---- */
+
+static bool is_unreserved(uint8_t c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '~';
+}
+
+static void add_encoded(struct text *text, uint8_t c)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (is_unreserved(c)) {
+        text_add_byte(text, c);
+    } else {
+        text_add_byte(text, '%');
+        text_add_byte(text, (uint8_t)digits[c >> 4]);
+        text_add_byte(text, (uint8_t)digits[c & 15]);
+    }
+}
+
+static int unhex(uint8_t c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* One spelling for every way to write the same text. */
+static void add_recoded(struct text *text, struct bytes data)
+{
+    for (size_t i = 0; i < data.len; i++) {
+        uint8_t c = data.ptr[i];
+        if (c == '%' && i + 2 < data.len && unhex(data.ptr[i + 1]) >= 0 &&
+            unhex(data.ptr[i + 2]) >= 0) {
+            c = (uint8_t)(unhex(data.ptr[i + 1]) << 4 | unhex(data.ptr[i + 2]));
+            i += 2;
+        }
+        add_encoded(text, c);
+    }
+}
+
+/* Cuts the part before the separator off; the rest stays. */
+static struct bytes cut(struct bytes *rest, uint8_t separator)
+{
+    const uint8_t *at = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
+    struct bytes part = bytes_of(rest->ptr, at == NULL ? rest->len : (size_t)(at - rest->ptr));
+    size_t taken = part.len + (at == NULL ? 0 : 1);
+    *rest = bytes_of(rest->ptr + taken, rest->len - taken);
+    return part;
+}
+
+/* ---- paths ---- */
+
+size_t canonical_room(struct bytes path, struct bytes query)
+{
+    /* A pair without '=' gets one; the query is there twice, unsorted and sorted. */
+    return 3 * path.len + 2 + 2 * (3 * query.len + 2 * QUERY_PAIRS_MAX);
+}
+
+/* Drops the last segment of what was written since start; start itself is a '/'. */
+static void drop_segment(struct text *text, const uint8_t *start)
+{
+    if (text->at - start > 1) {
+        text->at--; /* the slash behind it */
+        while (text->at[-1] != '/') {
+            text->at--;
+        }
+    }
+}
+
+void canonical_path(struct text *text, struct bytes path)
+{
+    const uint8_t *start = text->at;
+    bool open = false; /* a segment ended in no slash */
+    text_add_byte(text, '/');
+    while (path.len > 0) {
+        size_t before = path.len;
+        struct bytes segment = cut(&path, '/');
+        open = before == segment.len;
+        if (bytes_equal(segment, BYTES(".."))) {
+            drop_segment(text, start);
+            open = false;
+        } else if (segment.len > 0 && !bytes_equal(segment, BYTES("."))) {
+            for (size_t i = 0; i < segment.len; i++) {
+                add_encoded(text, segment.ptr[i]);
+            }
+            if (!open) {
+                text_add_byte(text, '/');
+            }
+        }
+    }
+}
+
+/* ---- queries ---- */
+
+struct pair {
+    struct bytes name;
+    struct bytes value;
+};
+
+static int pair_compare(const struct pair *a, const struct pair *b)
+{
+    int order = bytes_compare(a->name, b->name);
+    return order != 0 ? order : bytes_compare(a->value, b->value);
+}
+
+static struct bytes recode(struct text *text, struct bytes data)
+{
+    const uint8_t *start = text->at;
+    add_recoded(text, data);
+    return bytes_of(start, (size_t)(text->at - start));
+}
+
+bool canonical_query(struct text *text, struct bytes query)
+{
+    struct pair pairs[QUERY_PAIRS_MAX];
+    size_t count = 0;
+    if (query.len == 0) {
+        return true;
+    }
+    struct text unsorted = {text->at + 3 * query.len + 2 * QUERY_PAIRS_MAX, text->end};
+    while (query.len > 0) {
+        struct bytes value = cut(&query, '&');
+        struct bytes name = cut(&value, '=');
+        if (count == QUERY_PAIRS_MAX) {
+            return false;
+        }
+        struct pair pair = {.name = recode(&unsorted, name)};
+        pair.value = recode(&unsorted, value);
+        size_t at = count++;
+        for (; at > 0 && pair_compare(&pairs[at - 1], &pair) > 0; at--) {
+            pairs[at] = pairs[at - 1];
+        }
+        pairs[at] = pair;
+    }
+    for (size_t i = 0; i < count; i++) {
+        text_add(text, i == 0 ? BYTES_NONE : BYTES("&"));
+        text_add(text, pairs[i].name);
+        text_add_byte(text, '=');
+        text_add(text, pairs[i].value);
+    }
+    return true;
+}
+
+/* ---- header values ---- */
+
+void canonical_value(struct text *text, struct bytes value)
+{
+    bool blank = false; /* waits for a byte that makes it an inner one */
+    bool begun = false;
+    for (size_t i = 0; i < value.len; i++) {
+        uint8_t c = value.ptr[i];
+        if (c == ' ' || c == '\t') {
+            blank = begun;
+            continue;
+        }
+        if (blank) {
+            text_add_byte(text, ' ');
+            blank = false;
+        }
+        begun = true;
+        text_add_byte(text, c);
+    }
+}
+
+/* ---- times ---- */
+
+static bool parse_digits(struct bytes text, size_t at, size_t count, unsigned *out)
+{
+    *out = 0;
+    for (size_t i = at; i < at + count; i++) {
+        unsigned digit = (unsigned)text.ptr[i] - '0';
+        if (digit > 9) {
+            return false;
+        }
+        *out = *out * 10 + digit;
+    }
+    return true;
+}
+
+/* Days since 1970 of a date of the Gregorian calendar; years begin in March, so that the leap day
+ * is the last. */
+static uint64_t days_of(unsigned year, unsigned month, unsigned day)
+{
+    uint64_t y = month <= 2 ? year - 1 : year;
+    uint64_t m = month <= 2 ? month + 9 : month - 3;
+    return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719468;
+}
+
+static unsigned month_days(unsigned year, unsigned month)
+{
+    static const uint8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return days[month - 1] + (month == 2 && leap ? 1u : 0u);
+}
+
+bool stamp_parse(struct bytes text, uint64_t *ms)
+{
+    unsigned year;
+    unsigned month;
+    unsigned day;
+    unsigned hour;
+    unsigned minute;
+    unsigned second;
+    if (text.len != STAMP_LEN || text.ptr[8] != 'T' || text.ptr[15] != 'Z' ||
+        !parse_digits(text, 0, 4, &year) || !parse_digits(text, 4, 2, &month) ||
+        !parse_digits(text, 6, 2, &day) || !parse_digits(text, 9, 2, &hour) ||
+        !parse_digits(text, 11, 2, &minute) || !parse_digits(text, 13, 2, &second)) {
+        return false;
+    }
+    if (year < 1970 || month < 1 || month > 12 || day < 1 || day > month_days(year, month) ||
+        hour > 23 || minute > 59 || second > 59) {
+        return false;
+    }
+    *ms = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000;
+    return true;
+}
+
+void stamp_format(uint64_t ms, char stamp[STAMP_LEN + 1])
+{
+    struct tm parts;
+    time_t seconds = (time_t)(ms / 1000);
+    gmtime_r(&seconds, &parts);
+    size_t len = strftime(stamp, STAMP_LEN + 1, "%Y%m%dT%H%M%SZ", &parts);
+    ASSERT(len == STAMP_LEN);
+}
