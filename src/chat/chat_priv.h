@@ -1,0 +1,265 @@
+/* Inside chat: jobs, sockets, rooms, and the data model.
+ *
+ * Every durable thing is an item (all keys strings named pk and sk; 0 is the tenant):
+ *
+ *   table     pk              sk           attributes
+ *   chat_log  0|C#cid         #HEAD        seq, n, mepoch, state, kind, members, ts, ev
+ *             0|C#cid         M#uid        role, joined_seq
+ *             0|L#cid#b       m#seq12      a message: seq, n, ts, sender, client_id, body, ver
+ *             0|L#cid#b       e#seq12      another event: seq, n, ts, type
+ *   chat_user 0|U#uid         #PROFILE     handle, created
+ *             0|U#uid         #AUTH        hash (argon2id, encoded)
+ *             0|U#uid         I#cid        read_seq, read_n
+ *             0|X#handle#h    #            uid, handle
+ *   chat_aux  0|T#sha256      #            uid, handle, expires
+ *             0|K#uid#key     #            fingerprint, cid, seq, n, ts, expires
+ *
+ * b = seq >> 12. Every write to a conversation is one transaction that moves HEAD from seq s to s+1 under the condition that
+ * it still is s: seq is dense and total. HEAD's ev holds what this write did (bodies inline up to INLINE_MAX bytes, else the row is
+ * read), so followers read only HEAD's records, whose order per item the stream promises. */
+#ifndef HW_CHAT_CHAT_PRIV_H
+#define HW_CHAT_CHAT_PRIV_H
+
+#include "chat/chat.h"
+#include "client/follow.h"
+
+#include <stdatomic.h>
+
+#define CHAT_TEXT_MAX 16384u
+#define CHAT_KEY_MAX 64u
+#define CHAT_HANDLE_MIN 2u
+#define CHAT_HANDLE_MAX 32u
+#define CHAT_PASSWORD_MIN 8u
+#define CHAT_PASSWORD_MAX 1024u
+#define CHAT_INLINE_MAX 700u     /* bytes of body text inside HEAD's ev */
+#define CHAT_PAGE_DEFAULT 50u
+#define CHAT_PAGE_MAX 200u
+#define CHAT_RESUME_MAX 1000u    /* events sent after a connect, per conversation; more: recovered false */
+#define CHAT_RETRIES_MAX 64u     /* of an append that lost a race */
+#define CHAT_JOBS_MAX 20000u     /* requests under way on one loop; more are answered busy */
+#define CHAT_ROOM_QUEUE_MAX 4096u /* sends waiting for one conversation on one loop */
+#define CHAT_FRAME_MAX 65536u
+#define CHAT_ID_LEN 26u
+
+#define TABLE_LOG BYTES("headwater.chat_log")
+#define TABLE_USER BYTES("headwater.chat_user")
+#define TABLE_AUX BYTES("headwater.chat_aux")
+
+enum problem {
+#define PROBLEM(name, code, status, retryable, title) name,
+#include "chat/problem.def"
+#undef PROBLEM
+};
+
+struct chat {
+    struct pool *pool;
+    struct bytes origins;
+    uint64_t session_ms;
+    uint64_t key_ms;
+    _Atomic uint64_t users, sessions, conversations, messages, replays, conflicts, events, deliveries, sockets, gaps;
+};
+
+struct person {
+    struct bytes id;
+    struct bytes handle;
+};
+
+/* A socket that said who it is, or has yet to. */
+struct socket {
+    struct chat_loop *chat;
+    struct ws *ws; /* NULL: closed; it is freed when its last job ends */
+    size_t jobs;
+    uint64_t expires_ms;
+    char user_id[CHAT_ID_LEN]; /* connected */
+    char handle[CHAT_HANDLE_MAX];
+    size_t handle_len;
+    char token_hash[64];
+    bool connected;
+    struct socket *next_of_user;
+    struct socket *next; /* all of the loop */
+    struct socket **link;
+};
+
+/* One request or frame under way. */
+struct job {
+    struct chat_loop *chat;
+    struct http_request *request; /* or */
+    struct socket *socket;        /* which was sent frame_id */
+    int64_t frame_id;
+    const char *frame_verb;
+    struct arena arena;
+    uint64_t now_ms;
+    struct person user; /* who asks */
+    char token_hash[64];
+    void (*next)(struct job *job); /* after the store call or the work */
+    struct op_call call;
+    union {
+        struct put_item_in put;
+        struct get_item_in get;
+        struct update_item_in update;
+        struct delete_item_in remove;
+        struct query_in query;
+        struct transact_write_in transact;
+    } in;
+    struct work work; /* password hashing */
+    void *flow;            /* what the request needs between steps */
+    struct buf text;       /* an answer under construction over several steps; freed with the job */
+    struct resume *resume; /* of a connect frame, beside what authenticate and events_load need */
+    struct job *waiting; /* in a room, or free */
+};
+
+/* A conversation with a send under way on this loop: the others wait here, so that one loop never races itself. */
+struct room {
+    struct room *next;
+    struct bytes id; /* owned */
+    struct job *first;
+    struct job *last;
+    size_t count;
+};
+
+struct delivery;
+struct resume;
+
+#define CHAT_BUCKETS 1024u
+
+struct chat_loop {
+    struct chat *chat;
+    struct loop *loop;
+    struct client *client;
+    struct follow *follow;
+    struct json_parser *parser;
+    struct buf out;
+    struct buf event;
+    struct job *free_jobs;
+    size_t jobs;
+    struct socket *sockets;
+    struct socket *by_user[CHAT_BUCKETS];
+    struct room *rooms[CHAT_BUCKETS];
+    struct delivery *first_delivery; /* events in stream order, the first may wait for its row */
+    struct delivery *last_delivery;
+    size_t deliveries;
+    struct loop_timer timer;
+    bool closing;
+};
+
+/* ---- chat.c: jobs ---- */
+
+/* NULL: too many; the caller answers busy. */
+struct job *job_new(struct chat_loop *chat, struct http_request *request, struct socket *socket);
+void job_end(struct job *job);
+/* Store calls: next runs when the answer is there (maybe before these return). */
+void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes sk, void (*next)(struct job *job));
+void job_start(struct job *job, const struct op *op, void *in, void (*next)(struct job *job));
+/* The item of the last GetItem; empty: there is none. */
+struct bytes job_item(const struct job *job);
+/* Did the last call fail for another reason than its condition? Then the job was answered and ended. */
+bool job_failed(struct job *job);
+
+/* ---- answers: each ends the job ---- */
+
+/* body: JSON in chat->out. */
+void job_answer(struct job *job, unsigned status, bool replayed);
+void job_problem(struct job *job, enum problem problem, const char *detail);
+
+/* ---- model.c ---- */
+
+struct members {
+    struct person *people;
+    size_t count;
+};
+
+struct head {
+    uint64_t seq;
+    uint64_t n;
+    uint64_t mepoch;
+    uint64_t ts;
+    struct bytes kind;
+    struct members members;
+};
+
+struct message_row {
+    uint64_t seq;
+    uint64_t n;
+    uint64_t ts;
+    struct bytes type; /* "message.created" */
+    struct person sender;
+    struct bytes client_id;
+    struct bytes text;
+    bool has_text; /* the body is inline */
+    uint64_t ver;
+};
+
+struct bytes key_conversation(struct arena *arena, struct bytes cid);
+struct bytes key_log(struct arena *arena, struct bytes cid, uint64_t seq);
+struct bytes key_message(struct arena *arena, uint64_t seq);
+struct bytes key_event(struct arena *arena, uint64_t seq);
+struct bytes key_user(struct arena *arena, struct bytes uid);
+struct bytes key_inbox(struct arena *arena, struct bytes cid);
+struct bytes key_handle(struct arena *arena, struct bytes handle);
+struct bytes key_token(struct arena *arena, const char hash[64]);
+struct bytes key_idempotency(struct arena *arena, struct bytes uid, struct bytes key);
+struct bytes key_item(struct arena *arena, struct bytes pk, struct bytes sk);
+
+/* A time-ordered id of 26 characters (ULID). */
+void make_id(uint64_t now_ms, char out[CHAT_ID_LEN]);
+/* d_ and 32 hex digits of the two ids, whichever order they come in. */
+struct bytes dm_id(struct arena *arena, struct bytes a, struct bytes b);
+
+bool item_string(struct bytes item, struct bytes name, struct bytes *out);
+bool item_number(struct bytes item, struct bytes name, uint64_t *out);
+bool head_read(struct bytes item, struct arena *arena, struct head *head);
+bool message_read(struct bytes item, struct message_row *row);
+struct bytes message_item(struct arena *arena, const struct message_row *row, struct bytes pk, struct bytes sk, bool with_text);
+bool head_has(const struct head *head, struct bytes uid);
+
+void add_time(struct buf *out, uint64_t ms);
+void add_number(struct buf *out, uint64_t number);
+void add_person(struct buf *out, const struct person *person);
+void add_members(struct buf *out, const struct members *members);
+void add_message(struct buf *out, const struct message_row *row);
+/* An event as sockets and GET events show it. members and kind: for conversation.created. */
+void add_event(struct buf *out, struct bytes cid, const struct message_row *row, const struct head *head);
+
+/* ---- flows ---- */
+
+void users_post(struct job *job, struct json body);
+void sessions_post(struct job *job, struct json body);
+void sessions_delete(struct job *job);
+/* Finds who has this token; next runs with job->user set, or the job is answered. */
+void authenticate(struct job *job, struct bytes token, void (*next)(struct job *job));
+
+void conversations_post(struct job *job, struct json body);
+void conversations_get(struct job *job);
+void read_put(struct job *job, struct bytes cid, struct json body);
+
+/* body: {"body":{"text":...},"client_id":...}; key: header or frame, may be empty. */
+void message_send(struct job *job, struct bytes cid, struct bytes key, struct json message);
+void messages_get(struct job *job, struct bytes cid);
+void events_get(struct job *job, struct bytes cid);
+/* Events after `after`, oldest first, for GET events and for resume: fills rows, then next. */
+struct event_page {
+    struct bytes cid;
+    uint64_t after;
+    size_t limit;
+    struct head head;
+    struct message_row *rows;
+    size_t count;
+    unsigned tries;
+    void (*next)(struct job *job);
+};
+void events_load(struct job *job, struct event_page *page);
+
+void socket_open(struct chat_loop *chat, struct http_request *request);
+void socket_text(struct chat_loop *chat, struct socket *socket, struct bytes text);
+void socket_gone(struct chat_loop *chat, struct socket *socket);
+struct socket *sockets_of(struct chat_loop *chat, struct bytes uid);
+void sockets_close_token(struct chat_loop *chat, const char hash[64]);
+
+MUST_USE enum err delivery_open(struct chat_loop *chat);
+void delivery_close(struct chat_loop *chat);
+
+struct bytes query_parameter(const struct http_request *request, struct bytes name);
+/* Digits only, at most 15 of them. */
+bool parse_number(struct bytes text, uint64_t *out);
+
+#endif
