@@ -259,4 +259,50 @@ void json_add_string(struct buf *buf, struct bytes text)
     buf_add_byte(buf, '"');
 }
 
+void json_add_value(struct buf *buf, struct json value)
+{
+    struct json_iter iter;
+    struct json inner;
+    struct bytes name;
+    bool first = true;
+    switch (json_type(value)) {
+    case JSON_NULL:
+        buf_add_cstr(buf, "null");
+        return;
+    case JSON_FALSE:
+        buf_add_cstr(buf, "false");
+        return;
+    case JSON_TRUE:
+        buf_add_cstr(buf, "true");
+        return;
+    case JSON_INTEGER:
+        buf_printf(buf, "%lld", static_cast<long long>(json_integer(value)));
+        return;
+    case JSON_NUMBER:
+        buf_printf(buf, "%.17g", json_number(value));
+        return;
+    case JSON_STRING:
+        json_add_string(buf, json_string(value));
+        return;
+    case JSON_ARRAY:
+        buf_add_byte(buf, '[');
+        for (iter = json_iter_of(value); json_next(&iter, &inner); first = false) {
+            buf_add_cstr(buf, first ? "" : ",");
+            json_add_value(buf, inner);
+        }
+        buf_add_byte(buf, ']');
+        return;
+    case JSON_OBJECT:
+        buf_add_byte(buf, '{');
+        for (iter = json_iter_of(value); json_next_member(&iter, &name, &inner); first = false) {
+            buf_add_cstr(buf, first ? "" : ",");
+            json_add_string(buf, name);
+            buf_add_byte(buf, ':');
+            json_add_value(buf, inner);
+        }
+        buf_add_byte(buf, '}');
+        return;
+    }
+}
+
 } // extern "C"

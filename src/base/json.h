@@ -60,5 +60,7 @@ bool json_member(struct json object, struct bytes name, struct json *value);
 /* Writing: the string with quotes and escapes; text must be UTF-8. */
 struct buf;
 void json_add_string(struct buf *buf, struct bytes text);
+/* A parsed value again as text, compact. */
+void json_add_value(struct buf *buf, struct json value);
 
 #endif

@@ -1,5 +1,6 @@
-/* Accounts and sessions. A password is kept as argon2id's encoded hash, made and checked on a worker; a session token is
- * 32 random bytes of which only the SHA-256 is kept, in chat_aux, for 12 hours. */
+/* Accounts and sessions. A password is kept as argon2id's encoded hash, made and checked on a
+ * worker; a session token is 32 random bytes of which only the SHA-256 is kept, in chat_aux, for 12
+ * hours. */
 #include "base/base64.h"
 #include "base/digest.h"
 #include "chat/chat_priv.h"
@@ -16,8 +17,8 @@
 #define TOKEN_LEN 32u
 
 struct account {
-    struct bytes handle;   /* as it will be shown */
-    struct bytes folded;   /* lower case: what must be unique */
+    struct bytes handle; /* as it will be shown */
+    struct bytes folded; /* lower case: what must be unique */
     struct bytes password;
     char id[CHAT_ID_LEN];
     char hash[HASH_ENCODED_MAX];
@@ -88,7 +89,8 @@ static struct account *account_read(struct job *job, struct json body, bool crea
     account->folded = bytes_of(folded, fits ? account->handle.len : 0);
     size_t len = account->password.len;
     if (creating && !fits) {
-        job_problem(job, PROBLEM_BAD_FIELD, "handle must be 2 to 32 of a-z, A-Z, 0-9, '_', '-' and '.'");
+        job_problem(job, PROBLEM_BAD_FIELD,
+                    "handle must be 2 to 32 of a-z, A-Z, 0-9, '_', '-' and '.'");
         return NULL;
     }
     if (creating && (len < CHAT_PASSWORD_MIN || len > CHAT_PASSWORD_MAX)) {
@@ -119,9 +121,10 @@ static struct job *job_of(struct work *work)
 static void hash_run(struct work *work)
 {
     struct account *account = job_of(work)->flow;
-    account->right = argon2id_hash_encoded(HASH_PASSES, HASH_KIB, HASH_LANES, account->password.ptr, account->password.len,
-                                           account->salt, sizeof(account->salt), 32, account->hash,
-                                           sizeof(account->hash)) == ARGON2_OK;
+    account->right =
+        argon2id_hash_encoded(HASH_PASSES, HASH_KIB, HASH_LANES, account->password.ptr,
+                              account->password.len, account->salt, sizeof(account->salt), 32,
+                              account->hash, sizeof(account->hash)) == ARGON2_OK;
 }
 
 static void hash_done(struct work *work)
@@ -130,7 +133,8 @@ static void hash_done(struct work *work)
     job->next(job);
 }
 
-/* Profile, secret and the lock on the handle in one transaction: the lock's condition is what makes a handle unique. */
+/* Profile, secret and the lock on the handle in one transaction: the lock's condition is what makes
+ * a handle unique. */
 static void user_hashed(struct job *job)
 {
     struct account *account = job->flow;
@@ -144,11 +148,16 @@ static void user_hashed(struct job *job)
     struct item_build build;
     bool failed = false;
     for (size_t i = 0; i < 3; i++) {
-        actions[i] = (struct transact_action){
-            .kind = TRANSACT_PUT, .table_name = TABLE_USER, .condition = BYTES("attribute_not_exists(pk)")};
+        actions[i] = (struct transact_action){.kind = TRANSACT_PUT,
+                                              .table_name = TABLE_USER,
+                                              .condition = BYTES("attribute_not_exists(pk)")};
         item_build_init(&build, arena);
-        item_build_s(&build, BYTES("pk"), i == 0 ? key_handle(arena, account->folded) : key_user(arena, id));
-        item_build_s(&build, BYTES("sk"), i == 0 ? BYTES("#") : i == 1 ? BYTES("#PROFILE") : BYTES("#AUTH"));
+        item_build_s(&build, BYTES("pk"),
+                     i == 0 ? key_handle(arena, account->folded) : key_user(arena, id));
+        item_build_s(&build, BYTES("sk"),
+                     i == 0   ? BYTES("#")
+                     : i == 1 ? BYTES("#PROFILE")
+                              : BYTES("#AUTH"));
         if (i == 0) {
             item_build_s(&build, BYTES("uid"), id);
         }
@@ -192,7 +201,8 @@ void sessions_post(struct job *job, struct json body)
         return;
     }
     job->flow = account;
-    job_get(job, TABLE_USER, key_handle(&job->arena, account->folded), BYTES("#"), session_handle_read);
+    job_get(job, TABLE_USER, key_handle(&job->arena, account->folded), BYTES("#"),
+            session_handle_read);
 }
 
 static void session_handle_read(struct job *job)
@@ -234,7 +244,8 @@ static void session_auth_read(struct job *job)
 static void verify_run(struct work *work)
 {
     struct account *account = job_of(work)->flow;
-    account->right = argon2id_verify(account->hash, account->password.ptr, account->password.len) == ARGON2_OK;
+    account->right =
+        argon2id_verify(account->hash, account->password.ptr, account->password.len) == ARGON2_OK;
 }
 
 static void session_verified(struct job *job)
@@ -281,7 +292,8 @@ static void session_written(struct job *job)
         return;
     }
     atomic_fetch_add_explicit(&job->chat->chat->sessions, 1, memory_order_relaxed);
-    const struct person person = {bytes_of(session->account->id, CHAT_ID_LEN), session->account->handle};
+    const struct person person = {bytes_of(session->account->id, CHAT_ID_LEN),
+                                  session->account->handle};
     struct buf *out = &job->chat->out;
     buf_clear(out);
     buf_add_cstr(out, "{\"token\":");
@@ -297,7 +309,8 @@ static void session_written(struct job *job)
 void sessions_delete(struct job *job)
 {
     job->in.remove = (struct delete_item_in){
-        .table_name = TABLE_AUX, .key = key_item(&job->arena, key_token(&job->arena, job->token_hash), BYTES("#"))};
+        .table_name = TABLE_AUX,
+        .key = key_item(&job->arena, key_token(&job->arena, job->token_hash), BYTES("#"))};
     job_start(job, &op_delete_item, &job->in.remove, session_removed);
 }
 
@@ -339,8 +352,8 @@ static void token_read(struct job *job)
     }
     struct bytes item = job_item(job);
     if (!item_string(item, BYTES("uid"), &job->user.id) || job->user.id.len != CHAT_ID_LEN ||
-        !item_string(item, BYTES("handle"), &job->user.handle) || !item_number(item, BYTES("expires"), &expires) ||
-        expires <= job->now_ms) {
+        !item_string(item, BYTES("handle"), &job->user.handle) ||
+        !item_number(item, BYTES("expires"), &expires) || expires <= job->now_ms) {
         job_problem(job, PROBLEM_BAD_TOKEN, NULL);
         return;
     }

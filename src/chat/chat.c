@@ -35,7 +35,8 @@ static struct bytes bearer(const struct http_request *request);
 static bool split_path(struct bytes path, struct bytes *cid, struct bytes *rest);
 static void call_done(struct op_call *call);
 static void every_second(struct loop_timer *timer);
-static void add_problem(struct buf *out, const struct job *job, enum problem problem, const char *detail);
+static void add_problem(struct buf *out, const struct job *job, enum problem problem,
+                        const char *detail);
 static bool origin_allowed(const struct chat *chat, const struct http_request *request);
 
 enum err chat_open(const struct chat_options *options, struct chat **out)
@@ -54,7 +55,8 @@ void chat_close(struct chat *chat)
     mem_free(chat);
 }
 
-enum err chat_loop_open(struct chat *chat, struct loop *loop, struct client *client, struct chat_loop **out)
+enum err chat_loop_open(struct chat *chat, struct loop *loop, struct client *client,
+                        struct chat_loop **out)
 {
     struct chat_loop *state = mem_zalloc(1, sizeof(*state));
     state->chat = chat;
@@ -105,10 +107,9 @@ void chat_turn_end(struct chat_loop *chat)
 void chat_figures(const struct chat *chat, struct chat_figures *out)
 {
 #define READ(field) .field = atomic_load_explicit(&chat->field, memory_order_relaxed)
-    *out = (struct chat_figures){READ(users),    READ(sessions),   READ(conversations),
-                                 READ(messages), READ(replays),    READ(conflicts),
-                                 READ(events),   READ(deliveries), READ(sockets),
-                                 READ(gaps)};
+    *out = (struct chat_figures){
+        READ(users),     READ(sessions), READ(conversations), READ(messages), READ(replays),
+        READ(conflicts), READ(events),   READ(deliveries),    READ(sockets),  READ(gaps)};
 #undef READ
 }
 
@@ -116,7 +117,8 @@ void chat_request(struct chat_loop *chat, struct http_request *request)
 {
     struct job *job = job_new(chat, request, NULL);
     if (job == NULL) {
-        http_respond(request, 503, BYTES("Content-Type: application/problem+json\r\nRetry-After: 1\r\n"),
+        http_respond(request, 503,
+                     BYTES("Content-Type: application/problem+json\r\nRetry-After: 1\r\n"),
                      BYTES("{\"status\":503,\"code\":\"busy\",\"retryable\":true}"));
         return;
     }
@@ -125,12 +127,14 @@ void chat_request(struct chat_loop *chat, struct http_request *request)
     } else if (bytes_equal(request->path, BYTES("/v1/ws"))) {
         job_end(job);
         socket_open(chat, request);
-    } else if (bytes_equal(request->path, BYTES("/v1/users")) || bytes_equal(request->path, BYTES("/v1/sessions"))) {
+    } else if (bytes_equal(request->path, BYTES("/v1/users")) ||
+               bytes_equal(request->path, BYTES("/v1/sessions"))) {
         struct json body;
         bool users = request->path.len == strlen("/v1/users");
         if (request->method != HTTP_METHOD_POST) {
             job_problem(job, PROBLEM_BAD_METHOD, NULL);
-        } else if (json_parse(chat->parser, request->body, &body) != OK || json_type(body) != JSON_OBJECT) {
+        } else if (json_parse(chat->parser, request->body, &body) != OK ||
+                   json_type(body) != JSON_OBJECT) {
             job_problem(job, PROBLEM_BAD_JSON, NULL);
         } else if (users) {
             users_post(job, body);
@@ -160,7 +164,8 @@ static void route(struct job *job)
         conversations_get(job);
     } else if (!post) {
         job_problem(job, PROBLEM_BAD_METHOD, NULL);
-    } else if (json_parse(job->chat->parser, request->body, &body) != OK || json_type(body) != JSON_OBJECT) {
+    } else if (json_parse(job->chat->parser, request->body, &body) != OK ||
+               json_type(body) != JSON_OBJECT) {
         job_problem(job, PROBLEM_BAD_JSON, NULL);
     } else {
         conversations_post(job, body);
@@ -181,8 +186,8 @@ static void route_conversation(struct job *job)
     bool marks = read && request->method == HTTP_METHOD_PUT;
     if (!messages && !events && !read) {
         job_problem(job, PROBLEM_NOT_FOUND, NULL);
-    } else if ((sends || marks) &&
-               (json_parse(job->chat->parser, request->body, &body) != OK || json_type(body) != JSON_OBJECT)) {
+    } else if ((sends || marks) && (json_parse(job->chat->parser, request->body, &body) != OK ||
+                                    json_type(body) != JSON_OBJECT)) {
         job_problem(job, PROBLEM_BAD_JSON, NULL);
     } else if (sends) {
         struct bytes key = http_header_get(request, BYTES("idempotency-key"), NULL);
@@ -222,10 +227,13 @@ static struct bytes bearer(const struct http_request *request)
 {
     struct bytes header = http_header_get(request, BYTES("authorization"), NULL);
     const struct bytes scheme = BYTES("Bearer ");
-    return bytes_start_with(header, scheme) ? bytes_of(header.ptr + scheme.len, header.len - scheme.len) : BYTES_NONE;
+    return bytes_start_with(header, scheme)
+               ? bytes_of(header.ptr + scheme.len, header.len - scheme.len)
+               : BYTES_NONE;
 }
 
-/* A browser names its page's origin: it must be ours (the Host it called) or a listed one. Programs name none. */
+/* A browser names its page's origin: it must be ours (the Host it called) or a listed one. Programs
+ * name none. */
 static bool origin_allowed(const struct chat *chat, const struct http_request *request)
 {
     struct bytes origin = http_header_get(request, BYTES("origin"), NULL);
@@ -297,11 +305,13 @@ void job_end(struct job *job)
 void job_start(struct job *job, const struct op *op, void *in, void (*next)(struct job *job))
 {
     job->next = next;
-    job->call = (struct op_call){.op = op, .arena = &job->arena, .in = in, .done = call_done, .user = job};
+    job->call =
+        (struct op_call){.op = op, .arena = &job->arena, .in = in, .done = call_done, .user = job};
     client_start(job->chat->client, &job->call);
 }
 
-void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes sk, void (*next)(struct job *job))
+void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes sk,
+             void (*next)(struct job *job))
 {
     job->in.get = (struct get_item_in){
         .table_name = table, .key = key_item(&job->arena, pk, sk), .consistent_read = true};
@@ -323,14 +333,15 @@ struct bytes job_item(const struct job *job)
 bool job_failed(struct job *job)
 {
     enum fault_code code = job->call.fault.code;
-    if (code == FAULT_NONE || code == FAULT_CONDITION_FAILED || code == FAULT_TRANSACTION_CANCELED) {
+    if (code == FAULT_NONE || code == FAULT_CONDITION_FAILED ||
+        code == FAULT_TRANSACTION_CANCELED) {
         return false;
     }
-    bool busy = code == FAULT_THROUGHPUT_EXCEEDED || code == FAULT_THROTTLING || code == FAULT_UNAVAILABLE ||
-                code == FAULT_TRANSACTION_CONFLICT;
+    bool busy = code == FAULT_THROUGHPUT_EXCEEDED || code == FAULT_THROTTLING ||
+                code == FAULT_UNAVAILABLE || code == FAULT_TRANSACTION_CONFLICT;
     if (!busy) {
-        NOTE(NOTE_ERROR, "chat.store", NOTE_S("operation", job->call.op->name), NOTE_S("fault", fault_wire_name(code)),
-             NOTE_B("message", job->call.fault.message));
+        NOTE(NOTE_ERROR, "chat.store", NOTE_S("operation", job->call.op->name),
+             NOTE_S("fault", fault_wire_name(code)), NOTE_B("message", job->call.fault.message));
     }
     job_problem(job, busy ? PROBLEM_BUSY : PROBLEM_INTERNAL, NULL);
     return true;
@@ -340,15 +351,18 @@ void job_answer(struct job *job, unsigned status, bool replayed)
 {
     struct chat_loop *chat = job->chat;
     if (job->request != NULL) {
-        struct bytes head = replayed ? BYTES("Content-Type: application/json\r\nCache-Control: no-store\r\nIdempotent-Replayed: true\r\n")
-                                     : BYTES("Content-Type: application/json\r\nCache-Control: no-store\r\n");
+        struct bytes head =
+            replayed ? BYTES("Content-Type: application/json\r\nCache-Control: "
+                             "no-store\r\nIdempotent-Replayed: true\r\n")
+                     : BYTES("Content-Type: application/json\r\nCache-Control: no-store\r\n");
         http_respond(job->request, status, head, buf_bytes(&chat->out));
     } else if (job->socket->ws != NULL) {
         buf_clear(&chat->event);
         buf_printf(&chat->event, "{\"id\":%lld,\"%s\":", (long long)job->frame_id, job->frame_verb);
         buf_add(&chat->event, buf_bytes(&chat->out));
         buf_add_cstr(&chat->event, "}");
-        (void)ws_send(job->socket->ws, buf_bytes(&chat->event)); /* closed or too slow: its end is coming */
+        IGNORE(ws_send(job->socket->ws,
+                       buf_bytes(&chat->event))); /* closed or too slow: its end is coming */
     }
     job_end(job);
 }
@@ -359,9 +373,11 @@ void job_problem(struct job *job, enum problem problem, const char *detail)
     buf_clear(&chat->out);
     add_problem(&chat->out, job, problem, detail);
     if (job->request != NULL) {
-        struct bytes head = problem == PROBLEM_BUSY
-                                ? BYTES("Content-Type: application/problem+json\r\nCache-Control: no-store\r\nRetry-After: 1\r\n")
-                                : BYTES("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
+        struct bytes head =
+            problem == PROBLEM_BUSY
+                ? BYTES("Content-Type: application/problem+json\r\nCache-Control: "
+                        "no-store\r\nRetry-After: 1\r\n")
+                : BYTES("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
         http_respond(job->request, problems[problem].status, head, buf_bytes(&chat->out));
         job_end(job);
         return;
@@ -374,12 +390,15 @@ void job_problem(struct job *job, enum problem problem, const char *detail)
     }
 }
 
-static void add_problem(struct buf *out, const struct job *job, enum problem problem, const char *detail)
+static void add_problem(struct buf *out, const struct job *job, enum problem problem,
+                        const char *detail)
 {
     const struct problem_row *row = &problems[problem];
     (void)job;
-    buf_printf(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":\"%s\",\"retryable\":%s", row->title,
-               row->status, row->code, row->retryable ? "true" : "false");
+    buf_printf(
+        out,
+        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":\"%s\",\"retryable\":%s",
+        row->title, row->status, row->code, row->retryable ? "true" : "false");
     if (detail != NULL) {
         buf_add_cstr(out, ",\"detail\":");
         json_add_string(out, bytes_cstr(detail));
@@ -390,7 +409,8 @@ static void add_problem(struct buf *out, const struct job *job, enum problem pro
 /* Sockets whose session has ended are closed; who logs in again resumes. */
 static void every_second(struct loop_timer *timer)
 {
-    struct chat_loop *chat = (struct chat_loop *)(void *)((char *)timer - offsetof(struct chat_loop, timer));
+    struct chat_loop *chat =
+        (struct chat_loop *)(void *)((char *)timer - offsetof(struct chat_loop, timer));
     uint64_t now_ms = clock_wall_ms();
     for (struct socket *socket = chat->sockets; socket != NULL; socket = socket->next) {
         if (socket->connected && socket->ws != NULL && now_ms >= socket->expires_ms) {
@@ -410,7 +430,8 @@ struct bytes query_parameter(const struct http_request *request, struct bytes na
     while (query.len > 0) {
         const uint8_t *end = memchr(query.ptr, '&', query.len);
         size_t len = end == NULL ? query.len : (size_t)(end - query.ptr);
-        if (len > name.len && memcmp(query.ptr, name.ptr, name.len) == 0 && query.ptr[name.len] == '=') {
+        if (len > name.len && memcmp(query.ptr, name.ptr, name.len) == 0 &&
+            query.ptr[name.len] == '=') {
             return bytes_of(query.ptr + name.len + 1, len - name.len - 1);
         }
         size_t taken = end == NULL ? len : len + 1;

@@ -14,9 +14,10 @@
  *   chat_aux  0|T#sha256      #            uid, handle, expires
  *             0|K#uid#key     #            fingerprint, cid, seq, n, ts, expires
  *
- * b = seq >> 12. Every write to a conversation is one transaction that moves HEAD from seq s to s+1 under the condition that
- * it still is s: seq is dense and total. HEAD's ev holds what this write did (bodies inline up to INLINE_MAX bytes, else the row is
- * read), so followers read only HEAD's records, whose order per item the stream promises. */
+ * b = seq >> 12. Every write to a conversation is one transaction that moves HEAD from seq s to s+1
+ * under the condition that it still is s: seq is dense and total. HEAD's ev holds what this write
+ * did (bodies inline up to INLINE_MAX bytes, else the row is read), so followers read only HEAD's
+ * records, whose order per item the stream promises. */
 #ifndef HW_CHAT_CHAT_PRIV_H
 #define HW_CHAT_CHAT_PRIV_H
 
@@ -31,12 +32,13 @@
 #define CHAT_HANDLE_MAX 32u
 #define CHAT_PASSWORD_MIN 8u
 #define CHAT_PASSWORD_MAX 1024u
-#define CHAT_INLINE_MAX 700u     /* bytes of body text inside HEAD's ev */
+#define CHAT_INLINE_MAX 700u /* bytes of body text inside HEAD's ev */
 #define CHAT_PAGE_DEFAULT 50u
 #define CHAT_PAGE_MAX 200u
-#define CHAT_RESUME_MAX 1000u    /* events sent after a connect, per conversation; more: recovered false */
-#define CHAT_RETRIES_MAX 64u     /* of an append that lost a race */
-#define CHAT_JOBS_MAX 20000u     /* requests under way on one loop; more are answered busy */
+#define CHAT_RESUME_MAX                                                                            \
+    1000u /* events sent after a connect, per conversation; more: recovered false */
+#define CHAT_RETRIES_MAX 64u      /* of an append that lost a race */
+#define CHAT_JOBS_MAX 20000u      /* requests under way on one loop; more are answered busy */
 #define CHAT_ROOM_QUEUE_MAX 4096u /* sends waiting for one conversation on one loop */
 #define CHAT_FRAME_MAX 65536u
 #define CHAT_ID_LEN 26u
@@ -56,7 +58,8 @@ struct chat {
     struct bytes origins;
     uint64_t session_ms;
     uint64_t key_ms;
-    _Atomic uint64_t users, sessions, conversations, messages, replays, conflicts, events, deliveries, sockets, gaps;
+    _Atomic uint64_t users, sessions, conversations, messages, replays, conflicts, events,
+        deliveries, sockets, gaps;
 };
 
 struct person {
@@ -101,14 +104,15 @@ struct job {
         struct query_in query;
         struct transact_write_in transact;
     } in;
-    struct work work; /* password hashing */
+    struct work work;      /* password hashing */
     void *flow;            /* what the request needs between steps */
     struct buf text;       /* an answer under construction over several steps; freed with the job */
     struct resume *resume; /* of a connect frame, beside what authenticate and events_load need */
-    struct job *waiting; /* in a room, or free */
+    struct job *waiting;   /* in a room, or free */
 };
 
-/* A conversation with a send under way on this loop: the others wait here, so that one loop never races itself. */
+/* A conversation with a send under way on this loop: the others wait here, so that one loop never
+ * races itself. */
 struct room {
     struct room *next;
     struct bytes id; /* owned */
@@ -148,11 +152,13 @@ struct chat_loop {
 struct job *job_new(struct chat_loop *chat, struct http_request *request, struct socket *socket);
 void job_end(struct job *job);
 /* Store calls: next runs when the answer is there (maybe before these return). */
-void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes sk, void (*next)(struct job *job));
+void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes sk,
+             void (*next)(struct job *job));
 void job_start(struct job *job, const struct op *op, void *in, void (*next)(struct job *job));
 /* The item of the last GetItem; empty: there is none. */
 struct bytes job_item(const struct job *job);
-/* Did the last call fail for another reason than its condition? Then the job was answered and ended. */
+/* Did the last call fail for another reason than its condition? Then the job was answered and
+ * ended. */
 bool job_failed(struct job *job);
 
 /* ---- answers: each ends the job ---- */
@@ -209,7 +215,8 @@ bool item_string(struct bytes item, struct bytes name, struct bytes *out);
 bool item_number(struct bytes item, struct bytes name, uint64_t *out);
 bool head_read(struct bytes item, struct arena *arena, struct head *head);
 bool message_read(struct bytes item, struct message_row *row);
-struct bytes message_item(struct arena *arena, const struct message_row *row, struct bytes pk, struct bytes sk, bool with_text);
+struct bytes message_item(struct arena *arena, const struct message_row *row, struct bytes pk,
+                          struct bytes sk, bool with_text);
 bool head_has(const struct head *head, struct bytes uid);
 
 void add_time(struct buf *out, uint64_t ms);
@@ -218,7 +225,8 @@ void add_person(struct buf *out, const struct person *person);
 void add_members(struct buf *out, const struct members *members);
 void add_message(struct buf *out, const struct message_row *row);
 /* An event as sockets and GET events show it. members and kind: for conversation.created. */
-void add_event(struct buf *out, struct bytes cid, const struct message_row *row, const struct head *head);
+void add_event(struct buf *out, struct bytes cid, const struct message_row *row,
+               const struct head *head);
 
 /* ---- flows ---- */
 

@@ -1,4 +1,5 @@
-/* Conversations: opening the one of two people, the list, the read marker. Unread is arithmetic: the head's n minus read_n. */
+/* Conversations: opening the one of two people, the list, the read marker. Unread is arithmetic:
+ * the head's n minus read_n. */
 #include "chat/chat_priv.h"
 
 struct opening {
@@ -29,7 +30,8 @@ struct marking {
 static void other_read(struct job *job);
 static void opened_read(struct job *job);
 static void opened_written(struct job *job);
-static void answer_opening(struct job *job, const struct head *head, const struct message_row *last);
+static void answer_opening(struct job *job, const struct head *head,
+                           const struct message_row *last);
 static void inbox_read(struct job *job);
 static void list_next_head(struct job *job);
 static void list_head_read(struct job *job);
@@ -65,7 +67,8 @@ void conversations_post(struct job *job, struct json body)
         folded[i] = (uint8_t)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
     }
     job->flow = opening;
-    job_get(job, TABLE_USER, key_handle(&job->arena, bytes_of(folded, handle.len)), BYTES("#"), other_read);
+    job_get(job, TABLE_USER, key_handle(&job->arena, bytes_of(folded, handle.len)), BYTES("#"),
+            other_read);
 }
 
 static void other_read(struct job *job)
@@ -75,7 +78,8 @@ static void other_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    if (!item_string(item, BYTES("uid"), &opening->other.id) || !item_string(item, BYTES("handle"), &opening->other.handle)) {
+    if (!item_string(item, BYTES("uid"), &opening->other.id) ||
+        !item_string(item, BYTES("handle"), &opening->other.handle)) {
         job_problem(job, PROBLEM_NO_USER, NULL);
         return;
     }
@@ -84,7 +88,8 @@ static void other_read(struct job *job)
         return;
     }
     opening->cid = dm_id(&job->arena, job->user.id, opening->other.id);
-    job_get(job, TABLE_LOG, key_conversation(&job->arena, opening->cid), BYTES("#HEAD"), opened_read);
+    job_get(job, TABLE_LOG, key_conversation(&job->arena, opening->cid), BYTES("#HEAD"),
+            opened_read);
 }
 
 static struct bytes person_item(struct arena *arena, const struct person *person)
@@ -118,12 +123,14 @@ static struct bytes list_of_maps(struct arena *arena, const struct bytes *maps, 
 }
 
 /* HEAD, both members, both inbox rows and the event's own row, if HEAD is not there yet. */
-static bool opening_actions(struct job *job, struct opening *opening, struct transact_action *actions)
+static bool opening_actions(struct job *job, struct opening *opening,
+                            struct transact_action *actions)
 {
     struct arena *arena = &job->arena;
     const struct person people[2] = {job->user, opening->other};
     const struct bytes maps[2] = {person_item(arena, &people[0]), person_item(arena, &people[1])};
-    const struct message_row event = {.seq = 1, .n = 0, .ts = job->now_ms, .type = BYTES("conversation.created")};
+    const struct message_row event = {
+        .seq = 1, .n = 0, .ts = job->now_ms, .type = BYTES("conversation.created")};
     struct bytes ev = message_item(arena, &event, BYTES_NONE, BYTES_NONE, false);
     struct bytes members = list_of_maps(arena, maps, 2);
     struct bytes events = list_of_maps(arena, &ev, 1);
@@ -143,10 +150,14 @@ static bool opening_actions(struct job *job, struct opening *opening, struct tra
     item_build_s(&build, BYTES("kind"), BYTES("dm"));
     item_build_l(&build, BYTES("members"), members);
     item_build_l(&build, BYTES("ev"), events);
-    actions[0] = (struct transact_action){.kind = TRANSACT_PUT, .table_name = TABLE_LOG, .condition = BYTES("attribute_not_exists(pk)"), .on_condition_failure = RETURN_ALL_OLD};
+    actions[0] = (struct transact_action){.kind = TRANSACT_PUT,
+                                          .table_name = TABLE_LOG,
+                                          .condition = BYTES("attribute_not_exists(pk)"),
+                                          .on_condition_failure = RETURN_ALL_OLD};
     bool good = item_build_end(&build, &actions[0].item) == OK;
     actions[1] = (struct transact_action){.kind = TRANSACT_PUT, .table_name = TABLE_LOG};
-    actions[1].item = message_item(arena, &event, key_log(arena, opening->cid, 1), key_event(arena, 1), false);
+    actions[1].item =
+        message_item(arena, &event, key_log(arena, opening->cid, 1), key_event(arena, 1), false);
     for (size_t i = 0; i < 2; i++) {
         struct transact_action *member = &actions[2 + 2 * i];
         struct transact_action *inbox = &actions[3 + 2 * i];
@@ -202,7 +213,8 @@ static void opened_written(struct job *job)
     }
     if (job->call.fault.code != FAULT_NONE) {
         opening->created = false; /* the other one was quicker: read theirs */
-        job_get(job, TABLE_LOG, key_conversation(&job->arena, opening->cid), BYTES("#HEAD"), opened_read);
+        job_get(job, TABLE_LOG, key_conversation(&job->arena, opening->cid), BYTES("#HEAD"),
+                opened_read);
         return;
     }
     struct person *people = arena_alloc(&job->arena, 2 * sizeof(*people));
@@ -217,7 +229,8 @@ static void opened_written(struct job *job)
     answer_opening(job, &head, NULL);
 }
 
-static void add_conversation(struct buf *out, struct bytes cid, const struct head *head, uint64_t read_n, const struct message_row *last)
+static void add_conversation(struct buf *out, struct bytes cid, const struct head *head,
+                             uint64_t read_n, const struct message_row *last)
 {
     buf_add_cstr(out, "{\"id\":");
     json_add_string(out, cid);
@@ -257,7 +270,8 @@ void conversations_get(struct job *job)
     uint64_t limit = CHAT_PAGE_DEFAULT;
     struct listing *listing = arena_zalloc(&job->arena, sizeof(*listing));
     struct item_build build;
-    if (limit_text.len > 0 && (!parse_number(limit_text, &limit) || limit < 1 || limit > CHAT_PAGE_MAX)) {
+    if (limit_text.len > 0 &&
+        (!parse_number(limit_text, &limit) || limit < 1 || limit > CHAT_PAGE_MAX)) {
         job_problem(job, PROBLEM_BAD_FIELD, "limit must be 1 to 200");
         return;
     }
@@ -280,7 +294,8 @@ void conversations_get(struct job *job)
         return;
     }
     if (cursor.len > 0 && cursor.len <= 64) {
-        job->in.query.start_key = key_item(&job->arena, key_user(&job->arena, job->user.id), key_inbox(&job->arena, cursor));
+        job->in.query.start_key = key_item(&job->arena, key_user(&job->arena, job->user.id),
+                                           key_inbox(&job->arena, cursor));
     }
     job_start(job, &op_query, &job->in.query, inbox_read);
 }
@@ -325,12 +340,14 @@ static void list_next_head(struct job *job)
         return;
     }
     struct bytes item = listing->items[listing->at];
-    if (!item_string(item, BYTES("sk"), &sk) || sk.len <= 2 || !item_number(item, BYTES("read_n"), &listing->read_n)) {
+    if (!item_string(item, BYTES("sk"), &sk) || sk.len <= 2 ||
+        !item_number(item, BYTES("read_n"), &listing->read_n)) {
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
     listing->cid = bytes_of(sk.ptr + 2, sk.len - 2);
-    job_get(job, TABLE_LOG, key_conversation(&job->arena, listing->cid), BYTES("#HEAD"), list_head_read);
+    job_get(job, TABLE_LOG, key_conversation(&job->arena, listing->cid), BYTES("#HEAD"),
+            list_head_read);
 }
 
 static void list_head_read(struct job *job)
@@ -347,7 +364,8 @@ static void list_head_read(struct job *job)
         list_add(job, NULL);
         return;
     }
-    job_get(job, TABLE_LOG, key_log(&job->arena, listing->cid, listing->head.seq), key_message(&job->arena, listing->head.seq), list_last_read);
+    job_get(job, TABLE_LOG, key_log(&job->arena, listing->cid, listing->head.seq),
+            key_message(&job->arena, listing->head.seq), list_last_read);
 }
 
 static void list_last_read(struct job *job)
@@ -378,7 +396,8 @@ void read_put(struct job *job, struct bytes cid, struct json body)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    if (!json_member(body, BYTES("seq"), &seq) || json_type(seq) != JSON_INTEGER || json_integer(seq) < 1) {
+    if (!json_member(body, BYTES("seq"), &seq) || json_type(seq) != JSON_INTEGER ||
+        json_integer(seq) < 1) {
         job_problem(job, PROBLEM_BAD_FIELD, "seq must be a number of at least 1");
         return;
     }
@@ -395,7 +414,8 @@ static void mark_head_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    if (item.len == 0 || !head_read(item, &job->arena, &marking->head) || !head_has(&marking->head, job->user.id)) {
+    if (item.len == 0 || !head_read(item, &job->arena, &marking->head) ||
+        !head_has(&marking->head, job->user.id)) {
         job_problem(job, PROBLEM_NOT_MEMBER, NULL);
         return;
     }
@@ -408,7 +428,8 @@ static void mark_head_read(struct job *job)
         mark_write(job);
         return;
     }
-    job_get(job, TABLE_LOG, key_log(&job->arena, marking->cid, marking->seq), key_message(&job->arena, marking->seq), mark_row_read);
+    job_get(job, TABLE_LOG, key_log(&job->arena, marking->cid, marking->seq),
+            key_message(&job->arena, marking->seq), mark_row_read);
 }
 
 static void mark_row_read(struct job *job)
@@ -433,7 +454,8 @@ static void mark_write(struct job *job)
     item_build_i64(&build, BYTES(":n"), (int64_t)marking->n);
     job->in.update = (struct update_item_in){
         .table_name = TABLE_USER,
-        .key = key_item(&job->arena, key_user(&job->arena, job->user.id), key_inbox(&job->arena, marking->cid)),
+        .key = key_item(&job->arena, key_user(&job->arena, job->user.id),
+                        key_inbox(&job->arena, marking->cid)),
         .update = BYTES("SET read_seq = :s, read_n = :n"),
         .condition = BYTES("read_seq < :s"),
         .on_condition_failure = RETURN_ALL_OLD,
@@ -460,7 +482,8 @@ static void marked(struct job *job)
     }
     struct buf *out = &job->chat->out;
     buf_clear(out);
-    buf_printf(out, "{\"read_seq\":%llu,\"read_n\":%llu,\"unread\":%llu}", (unsigned long long)read_seq, (unsigned long long)read_n,
+    buf_printf(out, "{\"read_seq\":%llu,\"read_n\":%llu,\"unread\":%llu}",
+               (unsigned long long)read_seq, (unsigned long long)read_n,
                (unsigned long long)(marking->head.n > read_n ? marking->head.n - read_n : 0));
     job_answer(job, 200, false);
 }

@@ -1,6 +1,7 @@
-/* Delivery: the follower of headwater.chat_log's stream, and the only way a message gets to a socket. Only records of HEAD items are read: each
- * carries the events of its write. An event whose body was too long for HEAD waits for its row; those behind it wait too, so
- * sockets see stream order. */
+/* Delivery: the follower of headwater.chat_log's stream, and the only way a message gets to a
+ * socket. Only records of HEAD items are read: each carries the events of its write. An event whose
+ * body was too long for HEAD waits for its row; those behind it wait too, so sockets see stream
+ * order. */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/note.h"
@@ -26,7 +27,8 @@ struct delivery {
 static void on_events(void *arg, const struct follow_event *events, size_t count);
 static void on_ended(void *arg, enum err err);
 static void take_head(struct chat_loop *chat, const struct follow_event *event);
-static void take_event(struct chat_loop *chat, struct bytes cid, struct bytes image, struct bytes ev);
+static void take_event(struct chat_loop *chat, struct bytes cid, struct bytes image,
+                       struct bytes ev);
 static bool anyone_here(struct chat_loop *chat, const struct members *members);
 static void fetch_row(struct delivery *delivery);
 static void row_fetched(struct op_call *call);
@@ -35,8 +37,11 @@ static void deliver(struct chat_loop *chat, struct delivery *delivery);
 
 enum err delivery_open(struct chat_loop *chat)
 {
-    const struct follow_options options = {
-        .table_name = TABLE_LOG, .start = FOLLOW_LATEST, .events = on_events, .ended = on_ended, .arg = chat};
+    const struct follow_options options = {.table_name = TABLE_LOG,
+                                           .start = FOLLOW_LATEST,
+                                           .events = on_events,
+                                           .ended = on_ended,
+                                           .arg = chat};
     return follow_open(chat->client, &options, &chat->follow);
 }
 
@@ -86,20 +91,23 @@ static void take_head(struct chat_loop *chat, const struct follow_event *event)
     struct bytes sk;
     struct value list;
     struct value ev;
-    if (event->record.removed || !item_string(event->keys, BYTES("sk"), &sk) || !bytes_equal(sk, BYTES("#HEAD")) ||
-        !item_string(event->keys, BYTES("pk"), &pk) || !bytes_start_with(pk, prefix) ||
-        !item_get(event->record.new_image, BYTES("ev"), &list) || list.tag != VALUE_L) {
+    if (event->record.removed || !item_string(event->keys, BYTES("sk"), &sk) ||
+        !bytes_equal(sk, BYTES("#HEAD")) || !item_string(event->keys, BYTES("pk"), &pk) ||
+        !bytes_start_with(pk, prefix) || !item_get(event->record.new_image, BYTES("ev"), &list) ||
+        list.tag != VALUE_L) {
         return;
     }
     struct cursor cursor = cursor_of(list.body);
     while (list_next(&cursor, &ev)) {
         if (ev.tag == VALUE_M) {
-            take_event(chat, bytes_of(pk.ptr + prefix.len, pk.len - prefix.len), event->record.new_image, ev.body);
+            take_event(chat, bytes_of(pk.ptr + prefix.len, pk.len - prefix.len),
+                       event->record.new_image, ev.body);
         }
     }
 }
 
-static void take_event(struct chat_loop *chat, struct bytes cid, struct bytes image, struct bytes ev)
+static void take_event(struct chat_loop *chat, struct bytes cid, struct bytes image,
+                       struct bytes ev)
 {
     struct delivery *delivery = mem_zalloc(1, sizeof(*delivery));
     atomic_fetch_add_explicit(&chat->chat->events, 1, memory_order_relaxed);
@@ -107,7 +115,8 @@ static void take_event(struct chat_loop *chat, struct bytes cid, struct bytes im
     delivery->chat = chat;
     delivery->cid = arena_dup(&delivery->arena, cid);
     struct bytes own = arena_dup(&delivery->arena, ev);
-    bool good = delivery->cid.ptr != NULL && own.ptr != NULL && head_read(arena_dup(&delivery->arena, image), &delivery->arena, &delivery->head) &&
+    bool good = delivery->cid.ptr != NULL && own.ptr != NULL &&
+                head_read(arena_dup(&delivery->arena, image), &delivery->arena, &delivery->head) &&
                 message_read(own, &delivery->row);
     if (!good || !anyone_here(chat, &delivery->head.members)) {
         arena_fini(&delivery->arena);
@@ -143,9 +152,14 @@ static void fetch_row(struct delivery *delivery)
     struct arena *arena = &delivery->arena;
     delivery->get = (struct get_item_in){
         .table_name = TABLE_LOG,
-        .key = key_item(arena, key_log(arena, delivery->cid, delivery->row.seq), key_message(arena, delivery->row.seq)),
+        .key = key_item(arena, key_log(arena, delivery->cid, delivery->row.seq),
+                        key_message(arena, delivery->row.seq)),
         .consistent_read = true};
-    delivery->call = (struct op_call){.op = &op_get_item, .arena = arena, .in = &delivery->get, .done = row_fetched, .user = delivery};
+    delivery->call = (struct op_call){.op = &op_get_item,
+                                      .arena = arena,
+                                      .in = &delivery->get,
+                                      .done = row_fetched,
+                                      .user = delivery};
     delivery->chat->jobs++;
     client_start(delivery->chat->client, &delivery->call);
 }
@@ -157,7 +171,8 @@ static void row_fetched(struct op_call *call)
     const struct get_item_out *out = call->out;
     struct message_row row;
     chat->jobs--;
-    if (call->fault.code == FAULT_NONE && out->found && message_read(out->item, &row) && row.has_text) {
+    if (call->fault.code == FAULT_NONE && out->found && message_read(out->item, &row) &&
+        row.has_text) {
         delivery->row = row;
         delivery->ready = true;
     } else if (++delivery->tries < ROW_TRIES_MAX) {
@@ -196,7 +211,8 @@ static void deliver(struct chat_loop *chat, struct delivery *delivery)
         struct socket *socket = sockets_of(chat, uid);
         while (socket != NULL) {
             struct socket *next = socket->next_of_user;
-            bool theirs = socket->ws != NULL && bytes_equal(bytes_of(socket->user_id, CHAT_ID_LEN), uid);
+            bool theirs =
+                socket->ws != NULL && bytes_equal(bytes_of(socket->user_id, CHAT_ID_LEN), uid);
             if (theirs && delivery->lost) {
                 ws_close(socket->ws, 4010, BYTES("start over"));
             } else if (theirs && ws_send(socket->ws, buf_bytes(out)) == OK) {

@@ -1,6 +1,7 @@
-/* Messages: sending through the conversation's head, history, and events. One send is one transaction: HEAD moves from seq s to s+1 if it
- * still is s, the message's row and its idempotency key are put, the sender's read marker moves. A lost race is repeated on the head that
- * the refusal brought along; a repeated key is answered from its row. */
+/* Messages: sending through the conversation's head, history, and events. One send is one
+ * transaction: HEAD moves from seq s to s+1 if it still is s, the message's row and its idempotency
+ * key are put, the sender's read marker moves. A lost race is repeated on the head that the refusal
+ * brought along; a repeated key is answered from its row. */
 #include "base/digest.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -51,9 +52,11 @@ void message_send(struct job *job, struct bytes cid, struct bytes key, struct js
         return;
     }
     if (json_member(message, BYTES("client_id"), &client_id)) {
-        struct bytes named = json_type(client_id) == JSON_STRING ? json_string(client_id) : BYTES_NONE;
+        struct bytes named =
+            json_type(client_id) == JSON_STRING ? json_string(client_id) : BYTES_NONE;
         if (named.len == 0 || (key.len > 0 && !bytes_equal(key, named))) {
-            job_problem(job, PROBLEM_BAD_FIELD, "client_id must be a string, and the Idempotency-Key when both are given");
+            job_problem(job, PROBLEM_BAD_FIELD,
+                        "client_id must be a string, and the Idempotency-Key when both are given");
             return;
         }
         key = named;
@@ -70,7 +73,8 @@ void message_send(struct job *job, struct bytes cid, struct bytes key, struct js
         sending->key = arena_dup(&job->arena, key);
     }
     sending->cid = arena_dup(&job->arena, cid);
-    struct bytes content = arena_printf(&job->arena, "%.*s|%.*s", BYTES_FMT(sending->cid), BYTES_FMT(sending->text));
+    struct bytes content =
+        arena_printf(&job->arena, "%.*s|%.*s", BYTES_FMT(sending->cid), BYTES_FMT(sending->text));
     uint8_t hash[SHA256_LEN];
     if (content.ptr == NULL || sending->key.ptr == NULL) {
         job_problem(job, PROBLEM_INTERNAL, NULL);
@@ -158,7 +162,8 @@ static bool send_failed(struct job *job)
 static void send_read_head(struct job *job)
 {
     struct sending *sending = job->flow;
-    job_get(job, TABLE_LOG, key_conversation(&job->arena, sending->cid), BYTES("#HEAD"), send_head_read);
+    job_get(job, TABLE_LOG, key_conversation(&job->arena, sending->cid), BYTES("#HEAD"),
+            send_head_read);
 }
 
 static void send_head_read(struct job *job)
@@ -168,7 +173,8 @@ static void send_head_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    if (item.len == 0 || !head_read(item, &job->arena, &sending->head) || !head_has(&sending->head, job->user.id)) {
+    if (item.len == 0 || !head_read(item, &job->arena, &sending->head) ||
+        !head_has(&sending->head, job->user.id)) {
         send_problem(job, PROBLEM_NOT_MEMBER, NULL);
         return;
     }
@@ -184,7 +190,8 @@ static bool send_actions(struct job *job, struct sending *sending, struct transa
 {
     struct arena *arena = &job->arena;
     const struct message_row *row = &sending->row;
-    struct bytes ev = one_element(arena, message_item(arena, row, BYTES_NONE, BYTES_NONE, row->text.len <= CHAT_INLINE_MAX));
+    struct bytes ev = one_element(
+        arena, message_item(arena, row, BYTES_NONE, BYTES_NONE, row->text.len <= CHAT_INLINE_MAX));
     struct item_build build;
     bool good = ev.ptr != NULL;
     item_build_init(&build, arena);
@@ -210,22 +217,27 @@ static bool send_actions(struct job *job, struct sending *sending, struct transa
     item_build_s(&build, BYTES("#st"), BYTES("state"));
     good &= item_build_end(&build, &actions[0].tokens.names) == OK;
 
-    actions[1] = (struct transact_action){.kind = TRANSACT_PUT, .table_name = TABLE_LOG, .condition = BYTES("attribute_not_exists(pk)")};
-    actions[1].item = message_item(arena, row, key_log(arena, sending->cid, row->seq), key_message(arena, row->seq), true);
+    actions[1] = (struct transact_action){.kind = TRANSACT_PUT,
+                                          .table_name = TABLE_LOG,
+                                          .condition = BYTES("attribute_not_exists(pk)")};
+    actions[1].item = message_item(arena, row, key_log(arena, sending->cid, row->seq),
+                                   key_message(arena, row->seq), true);
 
     item_build_init(&build, arena);
     item_build_s(&build, BYTES("pk"), key_idempotency(arena, job->user.id, sending->key));
     item_build_s(&build, BYTES("sk"), BYTES("#"));
-    item_build_s(&build, BYTES("fingerprint"), bytes_of(sending->fingerprint, sizeof(sending->fingerprint)));
+    item_build_s(&build, BYTES("fingerprint"),
+                 bytes_of(sending->fingerprint, sizeof(sending->fingerprint)));
     item_build_s(&build, BYTES("cid"), sending->cid);
     item_build_i64(&build, BYTES("seq"), (int64_t)row->seq);
     item_build_i64(&build, BYTES("n"), (int64_t)row->n);
     item_build_i64(&build, BYTES("ts"), (int64_t)row->ts);
     item_build_i64(&build, BYTES("expires"), (int64_t)(job->now_ms + job->chat->chat->key_ms));
-    actions[2] = (struct transact_action){.kind = TRANSACT_PUT,
-                                          .table_name = TABLE_AUX,
-                                          .condition = BYTES("attribute_not_exists(pk) OR expires < :now"),
-                                          .on_condition_failure = RETURN_ALL_OLD};
+    actions[2] =
+        (struct transact_action){.kind = TRANSACT_PUT,
+                                 .table_name = TABLE_AUX,
+                                 .condition = BYTES("attribute_not_exists(pk) OR expires < :now"),
+                                 .on_condition_failure = RETURN_ALL_OLD};
     good &= item_build_end(&build, &actions[2].item) == OK;
     item_build_init(&build, arena);
     item_build_i64(&build, BYTES(":now"), (int64_t)job->now_ms);
@@ -235,13 +247,15 @@ static bool send_actions(struct job *job, struct sending *sending, struct transa
     item_build_init(&build, arena);
     item_build_i64(&build, BYTES(":s"), (int64_t)row->seq);
     item_build_i64(&build, BYTES(":n"), (int64_t)row->n);
-    actions[3] = (struct transact_action){.kind = TRANSACT_UPDATE,
-                                          .table_name = TABLE_USER,
-                                          .item = key_item(arena, key_user(arena, job->user.id), key_inbox(arena, sending->cid)),
-                                          .update = BYTES("SET read_seq = :s, read_n = :n")};
+    actions[3] = (struct transact_action){
+        .kind = TRANSACT_UPDATE,
+        .table_name = TABLE_USER,
+        .item = key_item(arena, key_user(arena, job->user.id), key_inbox(arena, sending->cid)),
+        .update = BYTES("SET read_seq = :s, read_n = :n")};
     actions[3].tokens.has_values = true;
     good &= item_build_end(&build, &actions[3].tokens.values) == OK;
-    return good && actions[1].item.ptr != NULL && actions[0].item.ptr != NULL && actions[3].item.ptr != NULL;
+    return good && actions[1].item.ptr != NULL && actions[0].item.ptr != NULL &&
+           actions[3].item.ptr != NULL;
 }
 
 static void send_write(struct job *job)
@@ -287,7 +301,8 @@ static void send_written(struct job *job)
     atomic_fetch_add_explicit(&job->chat->chat->conflicts, 1, memory_order_relaxed);
     if (++sending->tries > CHAT_RETRIES_MAX) {
         send_problem(job, PROBLEM_BUSY, NULL);
-    } else if (moved && head_read(fault->reasons[0].item, &job->arena, &sending->head) && head_has(&sending->head, job->user.id)) {
+    } else if (moved && head_read(fault->reasons[0].item, &job->arena, &sending->head) &&
+               head_has(&sending->head, job->user.id)) {
         send_write(job);
     } else {
         send_read_head(job);
@@ -299,8 +314,10 @@ static void send_replay(struct job *job, struct bytes stored)
 {
     struct sending *sending = job->flow;
     struct bytes fingerprint;
-    if (!item_string(stored, BYTES("fingerprint"), &fingerprint) || !item_number(stored, BYTES("seq"), &sending->row.seq) ||
-        !item_number(stored, BYTES("n"), &sending->row.n) || !item_number(stored, BYTES("ts"), &sending->row.ts)) {
+    if (!item_string(stored, BYTES("fingerprint"), &fingerprint) ||
+        !item_number(stored, BYTES("seq"), &sending->row.seq) ||
+        !item_number(stored, BYTES("n"), &sending->row.n) ||
+        !item_number(stored, BYTES("ts"), &sending->row.ts)) {
         send_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
@@ -321,7 +338,8 @@ static void send_answer(struct job *job, bool replayed)
     if (job->request != NULL) {
         add_message(out, &sending->row);
     } else {
-        buf_printf(out, "{\"seq\":%llu,\"n\":%llu,\"ts\":", (unsigned long long)sending->row.seq, (unsigned long long)sending->row.n);
+        buf_printf(out, "{\"seq\":%llu,\"n\":%llu,\"ts\":", (unsigned long long)sending->row.seq,
+                   (unsigned long long)sending->row.n);
         add_time(out, sending->row.ts);
         buf_add_cstr(out, replayed ? ",\"replayed\":true}" : ",\"replayed\":false}");
     }
@@ -358,11 +376,14 @@ void messages_get(struct job *job, struct bytes cid)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    bool wrong = (before.len > 0 && after.len > 0) || (before.len > 0 && !parse_number(before, &bound)) ||
+    bool wrong = (before.len > 0 && after.len > 0) ||
+                 (before.len > 0 && !parse_number(before, &bound)) ||
                  (after.len > 0 && !parse_number(after, &bound)) ||
-                 (limit_text.len > 0 && (!parse_number(limit_text, &limit) || limit < 1 || limit > CHAT_PAGE_MAX));
+                 (limit_text.len > 0 &&
+                  (!parse_number(limit_text, &limit) || limit < 1 || limit > CHAT_PAGE_MAX));
     if (wrong) {
-        job_problem(job, PROBLEM_BAD_FIELD, "before or after must be a sequence number, limit 1 to 200");
+        job_problem(job, PROBLEM_BAD_FIELD,
+                    "before or after must be a sequence number, limit 1 to 200");
         return;
     }
     history->cid = cid;
@@ -385,7 +406,8 @@ static void history_head_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    if (item.len == 0 || !head_read(item, &job->arena, &history->head) || !head_has(&history->head, job->user.id)) {
+    if (item.len == 0 || !head_read(item, &job->arena, &history->head) ||
+        !head_has(&history->head, job->user.id)) {
         job_problem(job, PROBLEM_NOT_MEMBER, NULL);
         return;
     }
@@ -407,15 +429,17 @@ static void history_head_read(struct job *job)
     history_query(job);
 }
 
-static bool query_rows(struct job *job, struct bytes cid, uint64_t bucket, const char *kind, uint64_t low, uint64_t high, bool backward,
-                       size_t limit)
+static bool query_rows(struct job *job, struct bytes cid, uint64_t bucket, const char *kind,
+                       uint64_t low, uint64_t high, bool backward, size_t limit)
 {
     struct arena *arena = &job->arena;
     struct item_build build;
     item_build_init(&build, arena);
     item_build_s(&build, BYTES(":p"), key_log(arena, cid, bucket << 12));
-    item_build_s(&build, BYTES(":a"), arena_printf(arena, "%s#%012llu", kind, (unsigned long long)low));
-    item_build_s(&build, BYTES(":b"), arena_printf(arena, "%s#%012llu", kind, (unsigned long long)high));
+    item_build_s(&build, BYTES(":a"),
+                 arena_printf(arena, "%s#%012llu", kind, (unsigned long long)low));
+    item_build_s(&build, BYTES(":b"),
+                 arena_printf(arena, "%s#%012llu", kind, (unsigned long long)high));
     job->in.query = (struct query_in){.table_name = TABLE_LOG,
                                       .key_condition = BYTES("pk = :p AND sk BETWEEN :a AND :b"),
                                       .consistent_read = true,
@@ -434,7 +458,8 @@ static void history_query(struct job *job)
     uint64_t low = history->backward ? first : history->from > first ? history->from : first;
     uint64_t high = history->backward ? (history->from < last ? history->from : last)
                                       : (history->head.seq < last ? history->head.seq : last);
-    if (!query_rows(job, history->cid, history->bucket, "m", low, high, history->backward, history->limit - history->count)) {
+    if (!query_rows(job, history->cid, history->bucket, "m", low, high, history->backward,
+                    history->limit - history->count)) {
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
@@ -460,7 +485,8 @@ static void history_read(struct job *job)
     }
     bool more = out->last_key.len > 0; /* a page of the store ended before ours */
     bool done = history->count == history->limit ||
-                (!more && (history->backward ? history->bucket == 0 : (history->bucket + 1) << 12 > history->head.seq));
+                (!more && (history->backward ? history->bucket == 0
+                                             : (history->bucket + 1) << 12 > history->head.seq));
     if (done) {
         history_answer(job);
         return;
@@ -474,7 +500,8 @@ static void history_read(struct job *job)
     history_query(job);
 }
 
-/* Items oldest first, whichever way they were read; next and prev are the bounds of the pages around. */
+/* Items oldest first, whichever way they were read; next and prev are the bounds of the pages
+ * around. */
 static void history_answer(struct job *job)
 {
     struct history *history = job->flow;
@@ -483,9 +510,11 @@ static void history_answer(struct job *job)
     uint64_t newest = 0;
     for (size_t i = 1; i < history->count; i++) {
         uint64_t n = history->rows[i].n;
-        uint64_t expected = history->backward ? history->rows[i - 1].n - 1 : history->rows[i - 1].n + 1;
+        uint64_t expected =
+            history->backward ? history->rows[i - 1].n - 1 : history->rows[i - 1].n + 1;
         if (n != expected) {
-            job_problem(job, PROBLEM_BUSY, NULL); /* never a page with a hole: the reader asks again */
+            job_problem(job, PROBLEM_BUSY,
+                        NULL); /* never a page with a hole: the reader asks again */
             return;
         }
     }
@@ -499,7 +528,8 @@ static void history_answer(struct job *job)
         buf_add_cstr(out, i == 0 ? "" : ",");
         add_message(out, &history->rows[history->backward ? history->count - 1 - i : i]);
     }
-    bool older = history->count > 0 && (history->backward ? history->rows[history->count - 1].n : history->rows[0].n) > 1;
+    bool older = history->count > 0 &&
+                 (history->backward ? history->rows[history->count - 1].n : history->rows[0].n) > 1;
     bool newer = history->count > 0 && newest < history->head.seq;
     buf_add_cstr(out, "],\"next\":");
     if (newer) {
@@ -537,7 +567,9 @@ void events_get(struct job *job, struct bytes cid)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    if (!parse_number(after, &page->after) || (limit_text.len > 0 && (!parse_number(limit_text, &limit) || limit < 1 || limit > CHAT_PAGE_MAX))) {
+    if (!parse_number(after, &page->after) ||
+        (limit_text.len > 0 &&
+         (!parse_number(limit_text, &limit) || limit < 1 || limit > CHAT_PAGE_MAX))) {
         job_problem(job, PROBLEM_BAD_FIELD, "after must be a sequence number, limit 1 to 200");
         return;
     }
@@ -557,7 +589,8 @@ void events_load(struct job *job, struct event_page *page)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    job_get(job, TABLE_LOG, key_conversation(&job->arena, page->cid), BYTES("#HEAD"), events_head_read);
+    job_get(job, TABLE_LOG, key_conversation(&job->arena, page->cid), BYTES("#HEAD"),
+            events_head_read);
 }
 
 static void events_head_read(struct job *job)
@@ -567,7 +600,8 @@ static void events_head_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    if (item.len == 0 || !head_read(item, &job->arena, &page->head) || !head_has(&page->head, job->user.id)) {
+    if (item.len == 0 || !head_read(item, &job->arena, &page->head) ||
+        !head_has(&page->head, job->user.id)) {
         job_problem(job, PROBLEM_NOT_MEMBER, NULL);
         return;
     }
@@ -636,7 +670,8 @@ static void events_others_read(struct job *job)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    /* A page of the store may end early: what is dense from `after` on is kept, the rest is asked for again. */
+    /* A page of the store may end early: what is dense from `after` on is kept, the rest is asked
+     * for again. */
     size_t dense = 0;
     while (dense < page->count && page->rows[dense].seq == page->after + 1 + dense) {
         dense++;

@@ -79,7 +79,8 @@ void make_id(uint64_t now_ms, char out[CHAT_ID_LEN])
 struct bytes dm_id(struct arena *arena, struct bytes a, struct bytes b)
 {
     bool swap = bytes_compare(a, b) > 0;
-    struct bytes both = arena_printf(arena, "%.*s|%.*s", BYTES_FMT(swap ? b : a), BYTES_FMT(swap ? a : b));
+    struct bytes both =
+        arena_printf(arena, "%.*s|%.*s", BYTES_FMT(swap ? b : a), BYTES_FMT(swap ? a : b));
     uint8_t hash[SHA256_LEN];
     char hex[32];
     digest_sha256(both, hash);
@@ -101,7 +102,8 @@ bool item_number(struct bytes item, struct bytes name, uint64_t *out)
 {
     struct value value;
     int64_t number;
-    if (item.len == 0 || !item_get(item, name, &value) || !value_i64(value, &number) || number < 0) {
+    if (item.len == 0 || !item_get(item, name, &value) || !value_i64(value, &number) ||
+        number < 0) {
         return false;
     }
     *out = (uint64_t)number;
@@ -110,7 +112,8 @@ bool item_number(struct bytes item, struct bytes name, uint64_t *out)
 
 static bool person_read(struct bytes item, struct person *person)
 {
-    return item_string(item, BYTES("id"), &person->id) && item_string(item, BYTES("handle"), &person->handle);
+    return item_string(item, BYTES("id"), &person->id) &&
+           item_string(item, BYTES("handle"), &person->handle);
 }
 
 bool head_read(struct bytes item, struct arena *arena, struct head *head)
@@ -118,16 +121,18 @@ bool head_read(struct bytes item, struct arena *arena, struct head *head)
     struct value list;
     *head = (struct head){0};
     if (!item_number(item, BYTES("seq"), &head->seq) || !item_number(item, BYTES("n"), &head->n) ||
-        !item_number(item, BYTES("mepoch"), &head->mepoch) || !item_number(item, BYTES("ts"), &head->ts) ||
-        !item_string(item, BYTES("kind"), &head->kind) || !item_get(item, BYTES("members"), &list) ||
-        list.tag != VALUE_L) {
+        !item_number(item, BYTES("mepoch"), &head->mepoch) ||
+        !item_number(item, BYTES("ts"), &head->ts) ||
+        !item_string(item, BYTES("kind"), &head->kind) ||
+        !item_get(item, BYTES("members"), &list) || list.tag != VALUE_L) {
         return false;
     }
     struct cursor cursor = cursor_of(list.body);
     struct value member;
     head->members.people = arena_zalloc(arena, value_count(list) * sizeof(struct person));
     while (head->members.people != NULL && list_next(&cursor, &member)) {
-        if (member.tag != VALUE_M || !person_read(member.body, &head->members.people[head->members.count])) {
+        if (member.tag != VALUE_M ||
+            !person_read(member.body, &head->members.people[head->members.count])) {
             return false;
         }
         head->members.count++;
@@ -156,7 +161,8 @@ bool message_read(struct bytes item, struct message_row *row)
     (void)item_string(item, BYTES("type"), &row->type);
     (void)item_string(item, BYTES("client_id"), &row->client_id);
     (void)item_number(item, BYTES("ver"), &row->ver);
-    if (item_get(item, BYTES("sender"), &value) && value.tag == VALUE_M && !person_read(value.body, &row->sender)) {
+    if (item_get(item, BYTES("sender"), &value) && value.tag == VALUE_M &&
+        !person_read(value.body, &row->sender)) {
         return false;
     }
     if (item_get(item, BYTES("body"), &value) && value.tag == VALUE_M) {
@@ -166,8 +172,8 @@ bool message_read(struct bytes item, struct message_row *row)
 }
 
 /* A row (pk and sk given), or an element of HEAD's ev (pk empty). */
-struct bytes message_item(struct arena *arena, const struct message_row *row, struct bytes pk, struct bytes sk,
-                          bool with_text)
+struct bytes message_item(struct arena *arena, const struct message_row *row, struct bytes pk,
+                          struct bytes sk, bool with_text)
 {
     struct item_build build;
     struct item_build part;
@@ -258,7 +264,8 @@ void add_message(struct buf *out, const struct message_row *row)
     buf_add_cstr(out, "}");
 }
 
-void add_event(struct buf *out, struct bytes cid, const struct message_row *row, const struct head *head)
+void add_event(struct buf *out, struct bytes cid, const struct message_row *row,
+               const struct head *head)
 {
     buf_add_cstr(out, "{\"c\":");
     json_add_string(out, cid);

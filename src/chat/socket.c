@@ -1,5 +1,6 @@
-/* Sockets: the frames connect, send and ping, and who is connected where. A socket receives the events of all its user's conversations;
- * what it missed is sent after connect, conversation by conversation, before the answer that names the ranges. */
+/* Sockets: the frames connect, send and ping, and who is connected where. A socket receives the
+ * events of all its user's conversations; what it missed is sent after connect, conversation by
+ * conversation, before the answer that names the ranges. */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "chat/chat_priv.h"
@@ -25,7 +26,8 @@ static void register_socket(struct job *job);
 
 void socket_open(struct chat_loop *chat, struct http_request *request)
 {
-    static const struct ws_limits limits = {.message_max = CHAT_FRAME_MAX, .queue_max = 4u << 20, .ping_ms = 25000};
+    static const struct ws_limits limits = {
+        .message_max = CHAT_FRAME_MAX, .queue_max = 4u << 20, .ping_ms = 25000};
     struct socket *socket = mem_zalloc(1, sizeof(*socket));
     socket->chat = chat;
     socket->ws = http_upgrade(request, BYTES("chat.v1"), &limits, socket);
@@ -68,10 +70,13 @@ void socket_text(struct chat_loop *chat, struct socket *socket, struct bytes tex
             return;
         }
         job->frame_verb = "error";
-        if (json_parse(chat->parser, bytes_of(text.ptr, len), &frame) != OK || json_type(frame) != JSON_OBJECT) {
+        if (json_parse(chat->parser, bytes_of(text.ptr, len), &frame) != OK ||
+            json_type(frame) != JSON_OBJECT) {
             job_problem(job, PROBLEM_BAD_JSON, NULL);
         } else {
-            job->frame_id = json_member(frame, BYTES("id"), &id) && json_type(id) == JSON_INTEGER ? json_integer(id) : 0;
+            job->frame_id = json_member(frame, BYTES("id"), &id) && json_type(id) == JSON_INTEGER
+                                ? json_integer(id)
+                                : 0;
             if (json_member(frame, BYTES("connect"), &verb) && json_type(verb) == JSON_OBJECT) {
                 frame_connect(job, verb);
             } else if (!socket->connected) {
@@ -98,10 +103,12 @@ static void frame_send(struct job *job, struct json send)
     struct json key;
     struct bytes key_text = BYTES_NONE;
     job->frame_verb = "send";
-    job->user = (struct person){bytes_of(job->socket->user_id, CHAT_ID_LEN), bytes_of(job->socket->handle, job->socket->handle_len)};
+    job->user = (struct person){bytes_of(job->socket->user_id, CHAT_ID_LEN),
+                                bytes_of(job->socket->handle, job->socket->handle_len)};
     job->user.id = arena_dup(&job->arena, job->user.id);
     job->user.handle = arena_dup(&job->arena, job->user.handle);
-    if (!json_member(send, BYTES("c"), &conversation) || json_type(conversation) != JSON_STRING || json_string(conversation).len > 64) {
+    if (!json_member(send, BYTES("c"), &conversation) || json_type(conversation) != JSON_STRING ||
+        json_string(conversation).len > 64) {
         job_problem(job, PROBLEM_BAD_FIELD, "send.c must be a conversation's id");
         return;
     }
@@ -124,12 +131,14 @@ static void frame_connect(struct job *job, struct json connect)
     struct json conversations;
     struct resume *state = arena_zalloc(&job->arena, sizeof(*state));
     job->frame_verb = "connect";
-    if (state == NULL || job->socket->connected || !json_member(connect, BYTES("token"), &token) || json_type(token) != JSON_STRING) {
+    if (state == NULL || job->socket->connected || !json_member(connect, BYTES("token"), &token) ||
+        json_type(token) != JSON_STRING) {
         job_problem(job, PROBLEM_BAD_TOKEN, "connect once, with a token");
         return;
     }
     if (json_member(connect, BYTES("resume"), &resume) && json_type(resume) == JSON_OBJECT &&
-        json_member(resume, BYTES("conv"), &conversations) && json_type(conversations) == JSON_OBJECT) {
+        json_member(resume, BYTES("conv"), &conversations) &&
+        json_type(conversations) == JSON_OBJECT) {
         struct json_iter iter = json_iter_of(conversations);
         size_t count = json_count(conversations);
         struct bytes cid;
@@ -142,7 +151,8 @@ static void frame_connect(struct job *job, struct json connect)
         state->seqs = arena_zalloc(&job->arena, (count + 1) * sizeof(state->seqs[0]));
         while (state->cids != NULL && state->seqs != NULL && json_next_member(&iter, &cid, &seq)) {
             if (json_type(seq) != JSON_INTEGER || json_integer(seq) < 0 || cid.len > 64) {
-                job_problem(job, PROBLEM_BAD_FIELD, "resume.conv must map conversations to sequence numbers");
+                job_problem(job, PROBLEM_BAD_FIELD,
+                            "resume.conv must map conversations to sequence numbers");
                 return;
             }
             state->cids[state->count] = arena_dup(&job->arena, cid);
@@ -160,12 +170,15 @@ static void connected(struct job *job)
         job_end(job); /* it left meanwhile */
         return;
     }
-    /* Registered before heads are read: an event is either pushed or found, or both; the client drops what it has. */
+    /* Registered before heads are read: an event is either pushed or found, or both; the client
+     * drops what it has. */
     register_socket(job);
     job->flow = job->resume;
     buf_init(&job->text, 1u << 20);
-    buf_printf(&job->text, "{\"session\":\"%.16s\",\"ping\":25,\"pong\":true,\"max_frame\":%u,\"recovered\":true,\"user\":", job->token_hash,
-               CHAT_FRAME_MAX);
+    buf_printf(&job->text,
+               "{\"session\":\"%.16s\",\"ping\":25,\"pong\":true,\"max_frame\":%u,\"recovered\":"
+               "true,\"user\":",
+               job->token_hash, CHAT_FRAME_MAX);
     add_person(&job->text, &job->user);
     buf_add_cstr(&job->text, ",\"conv\":{");
     resume_next(job);
@@ -176,7 +189,8 @@ static void register_socket(struct job *job)
     struct socket *socket = job->socket;
     struct socket **bucket = &job->chat->by_user[hash_key(job->user.id) % CHAT_BUCKETS];
     memcpy(socket->user_id, job->user.id.ptr, CHAT_ID_LEN);
-    socket->handle_len = job->user.handle.len < CHAT_HANDLE_MAX ? job->user.handle.len : CHAT_HANDLE_MAX;
+    socket->handle_len =
+        job->user.handle.len < CHAT_HANDLE_MAX ? job->user.handle.len : CHAT_HANDLE_MAX;
     memcpy(socket->handle, job->user.handle.ptr, socket->handle_len);
     memcpy(socket->token_hash, job->token_hash, sizeof(socket->token_hash));
     socket->connected = true;
@@ -201,8 +215,10 @@ static void resume_next(struct job *job)
     }
     resume->first = resume->seqs[resume->at];
     resume->sent = 0;
-    resume->page = (struct event_page){
-        .cid = resume->cids[resume->at], .after = resume->first, .limit = CHAT_PAGE_MAX, .next = resume_loaded};
+    resume->page = (struct event_page){.cid = resume->cids[resume->at],
+                                       .after = resume->first,
+                                       .limit = CHAT_PAGE_MAX,
+                                       .next = resume_loaded};
     events_load(job, &resume->page);
 }
 
@@ -231,8 +247,9 @@ static void resume_loaded(struct job *job)
     bool recovered = !too_many && page->after >= page->head.seq;
     buf_add_cstr(&job->text, resume->at == 0 ? "" : ",");
     json_add_string(&job->text, page->cid);
-    buf_printf(&job->text, ":{\"from\":%llu,\"to\":%llu,\"recovered\":%s}", (unsigned long long)(resume->first + 1),
-               (unsigned long long)page->head.seq, recovered ? "true" : "false");
+    buf_printf(&job->text, ":{\"from\":%llu,\"to\":%llu,\"recovered\":%s}",
+               (unsigned long long)(resume->first + 1), (unsigned long long)page->head.seq,
+               recovered ? "true" : "false");
     resume->at++;
     resume_next(job);
 }
@@ -243,7 +260,8 @@ void socket_gone(struct chat_loop *chat, struct socket *socket)
 {
     socket->ws = NULL;
     if (socket->connected) {
-        struct socket **link = &chat->by_user[hash_key(bytes_of(socket->user_id, CHAT_ID_LEN)) % CHAT_BUCKETS];
+        struct socket **link =
+            &chat->by_user[hash_key(bytes_of(socket->user_id, CHAT_ID_LEN)) % CHAT_BUCKETS];
         while (*link != socket) {
             link = &(*link)->next_of_user;
         }
