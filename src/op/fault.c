@@ -25,6 +25,7 @@ static const struct fault_row fault_rows[] = {
 static enum err fault_format(struct op_call *call, enum fault_code code, bool enveloped,
                              const char *format, va_list args)
     __attribute__((format(printf, 4, 0)));
+static void mend_text(uint8_t *text, size_t len);
 static bool has_capital_message(enum fault_code code);
 static void add_reasons(const struct fault *fault, struct buf *out);
 
@@ -100,13 +101,29 @@ static enum err fault_format(struct op_call *call, enum fault_code code, bool en
     len += printed < 0 ? 0 : (size_t)printed;
     if (len >= sizeof(text)) {
         len = sizeof(text) - 1;
-        while (len > 0 && ((uint8_t)text[len - 1] & 0x80) != 0) {
-            len--; /* never half a character */
-        }
     }
+    mend_text((uint8_t *)text, len);
     call->fault = (struct fault){.code = code};
     call->fault.message = arena_dup(call->arena, bytes_of(text, len));
     return ERR_FAULT;
+}
+
+/* Echoed values may have been cut within a character, here or where the text was made; answers are
+ * UTF-8 all the same. */
+static void mend_text(uint8_t *text, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        uint8_t lead = text[i];
+        size_t more = lead < 0x80 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        bool whole = (lead < 0x80 || lead >= 0xc0) && more < len - i;
+        for (size_t j = 1; whole && j <= more; j++) {
+            whole = (text[i + j] & 0xc0) == 0x80;
+        }
+        if (!whole) {
+            text[i] = '?';
+        }
+        i += whole ? more + 1 : 1;
+    }
 }
 
 /* DynamoDB's models spell the member of these with a capital. */

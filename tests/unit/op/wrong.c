@@ -402,6 +402,27 @@ static void booleans_may_be_words(void)
     }
 }
 
+/* Texts are cut; an answer is JSON whatever was echoed and wherever it was cut. */
+static void echoes_are_cut_between_characters(void)
+{
+    static char json[20000];
+    static char echo[12001];
+    for (size_t i = 0; i < 6000; i++) {
+        memcpy(echo + 2 * i, "\xc3\xa9", 2);
+    }
+    for (size_t shift = 0; shift < 2; shift++) {
+        struct json root;
+        snprintf(json, sizeof(json), "{'TableName':'%s%s','Key':{}}", shift ? "x" : "", echo);
+        const char *answer = call("GetItem", json);
+        CHECK(strlen(answer) > 4000 && strlen(answer) < 4500);
+        CHECK(json_parse(harness.parser, bytes_cstr(answer), &root) == OK);
+        snprintf(json, sizeof(json), "{'TableName':'abc','Key':{'a':{'N':'%s%s'}}}",
+                 shift ? "x" : "", echo);
+        answer = call("GetItem", json);
+        CHECK(json_parse(harness.parser, bytes_cstr(answer), &root) == OK);
+    }
+}
+
 static void the_tables_describe_themselves(void)
 {
     struct buf text;
@@ -428,6 +449,7 @@ int main(void)
     RUN(transactions_are_told_in_their_order);
     RUN(streams_are_told_what_is_wrong);
     RUN(booleans_may_be_words);
+    RUN(echoes_are_cut_between_characters);
     RUN(the_tables_describe_themselves);
     harness_fini();
     return CHECK_RESULT();
