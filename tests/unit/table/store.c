@@ -257,6 +257,65 @@ static void sequence_numbers_read_back(void)
     world_remove(&world);
 }
 
+static bool count_row(void *arg, struct bytes row, struct bytes value)
+{
+    (void)row;
+    (void)value;
+    (*(uint64_t *)arg)++;
+    return true;
+}
+
+static void a_deleted_table_leaves_no_rows(void)
+{
+    struct world world;
+    struct seat seat;
+    struct row_key low = {0};
+    uint64_t rows = 0;
+    world_init(&world);
+    world_open(&world);
+    make_table(world.store, "t", 0);
+    seat_init(&seat, world.store);
+    CHECK(put(&seat, "t", "a", 5) == OK && put(&seat, "t", "b", 5) == OK);
+    row_u64(&low, TABLE_ID_FIRST);
+    struct view_scan scan = {
+        .low = row_bytes(&low), .how = VIEW_BLOCKING, .fn = count_row, .arg = &rows};
+    CHECK(view_scan(world.store->view, &scan) == OK && rows == 2);
+    rows = 0;
+    CHECK(delete_table(world.store, "t") == OK);
+    CHECK(view_scan(world.store->view, &scan) == OK && rows == 0);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
+/* A copy of the directory of a running store is what a kill leaves behind. */
+static void ids_are_not_used_again_after_a_kill(void)
+{
+    struct world world;
+    struct world copy;
+    char command[160];
+    world_init(&world);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_NEW_IMAGE);
+    uint64_t next_id = world.store->catalogue->next_id;
+    CHECK(delete_table(world.store, "t") == OK);
+    world_init(&copy);
+    snprintf(command, sizeof(command), "cp -a '%s/.' '%s'", world.dir, copy.dir);
+    CHECK(system(command) == 0);
+    world_close(&world);
+
+    world_open(&copy);
+    CHECK(copy.report.replayed_commits == 2);
+    world_close(&copy);
+    world_open(&copy);
+    CHECK(copy.report.replayed_commits == 0);
+    CHECK(copy.store->catalogue->next_id == next_id);
+    CHECK(copy.store->catalogue->stream_count == 1);
+    world_close(&copy);
+    world_remove(&world);
+    world_remove(&copy);
+}
+
 /* The one that forks comes first, while there is one thread. */
 int main(void)
 {
@@ -267,6 +326,8 @@ int main(void)
     RUN(a_format_that_is_not_ours_is_refused);
     RUN(a_lost_view_is_made_again_from_the_whole_log);
     RUN(a_deleted_table_is_empty_when_made_again);
+    RUN(a_deleted_table_leaves_no_rows);
+    RUN(ids_are_not_used_again_after_a_kill);
     RUN(names_of_tables_and_streams_are_as_clients_parse_them);
     RUN(sequence_numbers_read_back);
     return CHECK_RESULT();
