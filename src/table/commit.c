@@ -57,6 +57,7 @@ static bool is_current(const struct committer *committer, const struct task *tas
 static enum err evaluate_here(struct committer *committer, struct task *task);
 static void evaluate_twice(struct committer *committer, struct task *task);
 static bool has_room(const struct committer *committer, const struct task *task);
+static bool has_space(const struct committer *committer, const struct task *task);
 static void add_commit(struct committer *committer, struct task *task);
 static void show_group(struct committer *committer);
 static void drop_group(struct committer *committer, enum err err);
@@ -226,6 +227,12 @@ static enum taken take(struct committer *committer, struct task *task)
     if (task->changes.count == 0) {
         return TAKEN;
     }
+    if (!has_space(committer, task)) {
+        task->changes = (struct changes){0};
+        task->outcome = ERR_FULL;
+        count_add(&committer->store->counters.throttled, 1);
+        return TAKEN;
+    }
     if (!has_room(committer, task)) {
         task->stale = true; /* it saw this group, which may yet be refused */
         return LEFT;
@@ -303,6 +310,19 @@ static bool has_room(const struct committer *committer, const struct task *task)
     return group->changes == 0 ||
            (group->changes + task->changes.count <= COMMIT_COUNT_MAX &&
             log_group_bytes(committer->store->log) + task->changes.bytes <= GROUP_BYTES_MAX);
+}
+
+/* When the disk runs out, what adds to it is refused first, and deletes last. */
+static bool has_space(const struct committer *committer, const struct task *task)
+{
+    unsigned scarcity = atomic_load_explicit(&committer->store->scarcity, memory_order_relaxed);
+    for (const struct change *change = task->changes.first; scarcity == 1 && change != NULL;
+         change = change->next) {
+        if (change->new_item.len > 0 || change->kind == KIND_RECORD_TABLE) {
+            return false;
+        }
+    }
+    return scarcity < 2;
 }
 
 static struct log_record record_of(const struct change *change, uint64_t commit)

@@ -5,6 +5,7 @@
 #include "table/table_priv.h"
 
 #include "sys/clock.h"
+#include "sys/file.h"
 
 #define POLL_MS 50
 #define TRIM_EVERY_MS 1000u
@@ -118,6 +119,26 @@ static void watch_view(struct keeper *keeper)
         store_die(4, "view", "RocksDB reports a background error");
     }
     atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
+    store_watch_space(store);
+}
+
+/* A volume that cannot be asked is taken to have room: the log says when it has none. */
+void store_watch_space(struct store *store)
+{
+    uint64_t left = 0;
+    unsigned before = atomic_load_explicit(&store->scarcity, memory_order_relaxed);
+    unsigned scarcity = 0;
+    if (volume_free(store->data, &left) == OK) {
+        scarcity = left < store->reserve_bytes / 2 ? 2 : left < store->reserve_bytes ? 1 : 0;
+    }
+    atomic_store_explicit(&store->scarcity, scarcity, memory_order_relaxed);
+    if (scarcity != before) {
+        NOTE(NOTE_WARN, "store.space", NOTE_U("left", left),
+             NOTE_U("reserve", store->reserve_bytes),
+             NOTE_S("writes", scarcity == 0   ? "taken"
+                              : scarcity == 1 ? "refused but deletes"
+                                              : "refused"));
+    }
 }
 
 /* A task whose whole meaning is one record that was made before it. */

@@ -69,6 +69,10 @@ enum err store_open(const struct store_options *options, struct store **out,
     store->flush_bytes = or_default(options->flush_bytes, 64u * MIB);
     store->throttle_bytes = or_default(options->throttle_bytes, 256u * MIB);
     store->repeat_evaluation = options->repeat_evaluation;
+    /* A few memtables and segments: what is on its way to the disk when writes are refused. */
+    store->reserve_bytes = 3 * or_default(options->memtable_bytes, 64u * MIB) +
+                           2 * or_default(options->segment_bytes, 64u * MIB);
+    store->data = (const char *)arena_printf(&store->names, "%s", options->data).ptr;
     pthread_mutex_init(&store->catalogue_mutex, NULL);
     pthread_mutex_init(&store->exprs_mutex, NULL);
 
@@ -263,9 +267,10 @@ static enum err open_log(struct store *store, const struct store_options *option
     }
     state->log_id = log_id(store->log);
     state->next_id = state->next_id < TABLE_ID_FIRST ? TABLE_ID_FIRST : state->next_id;
-    uint64_t trimmed = log_first(store->log) - 1;
-    atomic_store_explicit(&store->trim, trimmed > state->trim ? trimmed : state->trim,
-                          memory_order_relaxed);
+    uint64_t trim = log_first(store->log) - 1;
+    trim = trim > state->trim ? trim : state->trim;
+    atomic_store_explicit(&store->trim, trim, memory_order_relaxed);
+    log_set_trim(store->log, trim);
     return OK;
 }
 

@@ -281,6 +281,7 @@ struct store {
     struct committer *committer;
     struct keeper *keeper;
     struct arena names; /* region, account, paths: as long as the store */
+    const char *data;
     struct bytes region;
     struct bytes account;
     uint64_t epoch;
@@ -299,9 +300,13 @@ struct store {
 
     /* Odd while the committer changes the view and the catalogue; see evaluate_visible. */
     _Atomic uint64_t show_count;
-    _Atomic uint64_t now_ms;   /* the newest time handed out: never backwards */
-    _Atomic uint64_t trim;     /* stream records up to this commit are hidden */
-    _Atomic unsigned pressure; /* of the view, as view_pressure; kept up by the keeper */
+    _Atomic uint64_t now_ms; /* the newest time handed out: never backwards */
+    _Atomic uint64_t trim;   /* stream records up to this commit are hidden */
+    /* Kept up by the keeper: how the view is doing (view_pressure), and how much of the reserve of
+     * disk that flushes and compactions need is gone: 0 none, 1 some, 2 most of it. */
+    _Atomic unsigned pressure;
+    _Atomic unsigned scarcity;
+    uint64_t reserve_bytes;
 
     /* Expression caches of workers: taken for one evaluation each. */
     pthread_mutex_t exprs_mutex;
@@ -347,6 +352,8 @@ void store_flush(struct store *store);
 /* Stream records older than the retention are hidden; closed streams wholly below are dropped. */
 void store_trim(struct store *store, uint64_t now_ms);
 void store_forget_tokens(struct store *store, uint64_t now_ms);
+/* Looks how much of the volume is left. */
+void store_watch_space(struct store *store);
 
 /* ---- the log's directory: directory.c ---- */
 

@@ -1,5 +1,6 @@
 /* table/commit: many writers at once. Sums are exact, transactions whole, tokens kept, and a group
  * sees its own changes in order; evaluation may be repeated. */
+#include "sys/file.h"
 #include "world.h"
 
 #define THREADS 8
@@ -382,6 +383,37 @@ static void writes_are_refused_when_too_much_is_unflushed(void)
     world_remove(&world);
 }
 
+/* The reserve is made larger than the volume. */
+static void deletes_are_refused_last_when_the_disk_is_full(void)
+{
+    struct world world;
+    struct seat seat;
+    uint64_t left = 0;
+    world_init(&world);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_NEW_AND_OLD);
+    seat_init(&seat, world.store);
+    CHECK(put(&seat, "t", "a", 1) == OK && put(&seat, "t", "b", 1) == OK);
+    CHECK(volume_free(world.dir, &left) == OK);
+    keeper_close(world.store->keeper); /* it alone writes what it sees */
+    world.store->keeper = NULL;
+    world.store->reserve_bytes = left + left / 2;
+    store_watch_space(world.store);
+    CHECK(put(&seat, "t", "a", 2) == ERR_FULL);
+    CHECK(get(&seat, "t", "a") == 1);
+    CHECK(drop(&seat, "t", "a") == OK);
+    world.store->reserve_bytes = 4 * left;
+    store_watch_space(world.store);
+    CHECK(drop(&seat, "t", "b") == ERR_FULL);
+    CHECK(get(&seat, "t", "b") == 1);
+    world.store->reserve_bytes = 1;
+    store_watch_space(world.store);
+    CHECK(put(&seat, "t", "a", 3) == OK);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
 int main(void)
 {
     RUN(counters_from_many_threads_are_exact);
@@ -392,5 +424,6 @@ int main(void)
     RUN(a_token_is_known_after_a_restart_and_forgotten_in_time);
     RUN(a_token_holds_within_a_group);
     RUN(writes_are_refused_when_too_much_is_unflushed);
+    RUN(deletes_are_refused_last_when_the_disk_is_full);
     return CHECK_RESULT();
 }
