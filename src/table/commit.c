@@ -234,8 +234,7 @@ static enum taken take(struct committer *committer, struct task *task)
         return TAKEN;
     }
     if (!has_room(committer, task)) {
-        task->stale = true; /* it saw this group, which may yet be refused */
-        return LEFT;
+        return LEFT; /* what it read of this group is newer than its seen: it is evaluated again */
     }
     add_commit(committer, task);
     return TAKEN;
