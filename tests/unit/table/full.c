@@ -86,7 +86,11 @@ static void a_refused_group_did_not_happen(void)
         CHECK(jobs[i].err == ERR_FULL && jobs[i].task.commit == 0);
         arena_fini(&jobs[i].arena);
     }
-    struct table_definition definition = {.name = BYTES("late"),
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct table_definition definition = {.settings =
+                                              make_item(&arena, "takes a segment", 0, 900000),
+                                          .name = BYTES("late"),
                                           .schema = {.partition = {BYTES("pk"), VALUE_S}}};
     CHECK(store_ensure_table(world.store, &definition) == ERR_FULL);
     CHECK(put(&seat, "late", "k", 1) == ERR_NOT_FOUND);
@@ -102,14 +106,17 @@ static void a_refused_group_did_not_happen(void)
     CHECK(err == OK);
     CHECK(get(&seat, "t", "k") == -7);
     CHECK(log_visible(world.store->log) == visible + 1);
+    CHECK(put(&seat, "late", "k", 1) == ERR_NOT_FOUND);
     CHECK(store_ensure_table(world.store, &definition) == OK);
     CHECK(put(&seat, "late", "k", 1) == OK);
+    arena_fini(&arena);
     seat_fini(&seat);
     world_close(&world);
     world_open(&world);
     seat_init(&seat, world.store);
     CHECK(get(&seat, "t", "k") == -7);
     CHECK(get(&seat, "t", "new") == -1);
+    CHECK(get(&seat, "late", "k") == 1);
     seat_fini(&seat);
     world_close(&world);
     CHECK(umount2(world.dir, MNT_DETACH) == 0);
