@@ -86,9 +86,10 @@ struct scan {
     struct log_report *report;
     uint64_t commit; /* newest seen */
     uint64_t time_ms;
-    uint32_t crc; /* of the newest frame's header */
-    bool any;     /* a frame was seen: the chain can be checked */
-    bool ended;   /* the newest frame names `next` */
+    uint32_t crc;        /* of the newest frame's header */
+    uint32_t crc_before; /* of the header before that */
+    bool any;            /* a frame was seen: the chain can be checked */
+    bool ended;          /* the newest frame names `next` */
     uint64_t next;
     uint64_t last_segment; /* where the newest frame is */
     uint64_t last_at;
@@ -168,6 +169,7 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
         }
         scan->any = true;
         scan->crc = header.header_crc;
+        scan->crc_before = header.previous_crc;
         scan->commit = header.first_commit + header.commit_count - 1;
         scan->time_ms = header.time_ms;
         scan->last_segment = segment->number;
@@ -257,6 +259,15 @@ static enum err rewrite_last(struct scan *scan)
     }
     frame_reader_close(&reader);
     return err;
+}
+
+/* The mark of a clean stop says that nothing comes after it. It goes, durably, before something
+ * does: else a first frame that a power cut tears would be taken for damage. */
+static enum err take_clean_mark(struct scan *scan)
+{
+    TRY(zero_range(scan->log, scan->last_segment, scan->last_at, scan->last_at + scan->last_len));
+    scan->crc = scan->crc_before;
+    return OK;
 }
 
 /* ---- the list of segments ---- */
@@ -406,7 +417,10 @@ static enum err judge_end(struct scan *scan, struct segment *segment, struct fra
         scan->report->offset = at;
         TRY(zero_range(log, segment->number, at, dirty_end));
     }
-    if (scan->any) {
+    if (scan->report->clean_stop) {
+        TRY(take_clean_mark(scan));
+        at = scan->last_at;
+    } else if (scan->any) {
         TRY(rewrite_last(scan));
     }
     adopt_end(scan, segment, at);

@@ -293,6 +293,32 @@ static void damage_is_never_taken_for_an_end(void)
     CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
 }
 
+/* The mark of a clean stop says that nothing comes after it; it must be gone before something does.
+ */
+static void a_frame_torn_after_a_clean_stop_is_cut_off(void)
+{
+    char path[400];
+    struct log_report report;
+    struct log_figures figures;
+    static const char zeros[512];
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    append(log, 3, 100);
+    log_figures(log, &figures);
+    CHECK(log_close(log, true) == OK);
+    log = open_log(3, OK, &report);
+    CHECK(report.clean_stop && replay(log, 0) == 3);
+    append(log, 2, 1500);
+    CHECK(log_close(log, false) == OK);
+    change(newest_segment(path, sizeof(path)), (off_t)figures.bytes + 3 * 512, zeros,
+           sizeof(zeros));
+    log = open_log(3, OK, &report);
+    CHECK(report.torn_end && !report.clean_stop && replay(log, 0) == 3);
+    append(log, 1, 10);
+    CHECK(log_close(log, true) == OK);
+    CHECK(log_scan(dir, NULL, NULL, &report) == OK && report.last_commit == 4);
+}
+
 static void a_missing_segment_is_damage(void)
 {
     struct log_report report;
@@ -409,6 +435,7 @@ int main(void)
     RUN(a_stream_is_read_from_segments_and_tail_alike);
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
+    RUN(a_frame_torn_after_a_clean_stop_is_cut_off);
     RUN(a_missing_segment_is_damage);
     RUN(a_missing_index_is_made_again);
     RUN(trimmed_segments_go);
