@@ -4,12 +4,9 @@
 #include <time.h>
 
 #ifdef HW_TEST_HOOKS
-#include <stdatomic.h>
 #include <stdio.h>
 
 static const char *test_clock_path;
-static _Atomic uint64_t test_clock_read_ns;
-static _Atomic int64_t test_clock_shift_ms;
 
 static int64_t test_shift_ms(void);
 #endif
@@ -38,23 +35,17 @@ void clock_use_file(const char *path)
     test_clock_path = path;
 }
 
+/* Read at every call, so that a test which has moved the clock need not wait for anybody to notice. */
 static int64_t test_shift_ms(void)
 {
-    if (test_clock_path == NULL) {
-        return 0;
-    }
-    uint64_t now = clock_mono_ns();
-    if (now - atomic_load_explicit(&test_clock_read_ns, memory_order_relaxed) > 10000000u) {
-        atomic_store_explicit(&test_clock_read_ns, now, memory_order_relaxed);
-        FILE *file = fopen(test_clock_path, "re");
-        long long shift = 0;
-        if (file != NULL) {
-            if (fscanf(file, "%lld", &shift) == 1) {
-                atomic_store_explicit(&test_clock_shift_ms, shift, memory_order_relaxed);
-            }
-            fclose(file);
+    FILE *file = test_clock_path == NULL ? NULL : fopen(test_clock_path, "re");
+    long long shift = 0;
+    if (file != NULL) {
+        if (fscanf(file, "%lld", &shift) != 1) {
+            shift = 0;
         }
+        fclose(file);
     }
-    return atomic_load_explicit(&test_clock_shift_ms, memory_order_relaxed);
+    return shift;
 }
 #endif

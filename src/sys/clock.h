@@ -14,7 +14,7 @@ uint64_t clock_mono_ns(void);
 
 #ifdef HW_TEST_HOOKS
 /* Black-box tests move time: the wall clock is the real one plus the signed milliseconds written in
- * this file, read again when the file changed (looked at every 10 ms at most). */
+ * this file. Replace it by renaming: an absent or half-written file moves nothing. */
 void clock_use_file(const char *path);
 #endif
 
