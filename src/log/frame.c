@@ -75,6 +75,17 @@ bool frame_header_read(struct bytes sector, uint64_t log_id, uint64_t segment,
     return true;
 }
 
+bool frame_is_of_other_log(struct bytes sector, uint64_t segment)
+{
+    struct frame_header header;
+    struct cursor cursor = cursor_of(sector);
+    struct bytes before;
+    uint64_t claimed = 0;
+    return cursor_bytes(&cursor, HEADER - 8, &before) == OK &&
+           cursor_u64(&cursor, &claimed) == OK &&
+           frame_header_read(sector, claimed, segment, &header);
+}
+
 bool frame_payload_ok(const struct frame_header *header, struct bytes payload)
 {
     return payload.len == header->payload_len &&

@@ -17,7 +17,7 @@
 
 #define GROUP_FIRST 16384u
 
-static enum err id_open(struct log *log, bool *fresh);
+static enum err id_open(struct log *log, struct log_report *report);
 static bool probe_direct(struct log *log);
 static enum err open_segment_file(struct log *log);
 static void commit_close(struct log *log);
@@ -29,7 +29,6 @@ static void log_free(struct log *log);
 enum err log_open(const struct log_options *options, struct log **out, struct log_report *report)
 {
     struct log *log = mem_zalloc(1, sizeof(*log));
-    bool fresh = false;
     *report = (struct log_report){0};
     log->options = *options;
     log->fd = -1;
@@ -49,7 +48,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
     atomic_init(&log->flushed, options->flushed);
     atomic_init(&log->first_commit, 1);
     enum err err = directory_make(log->dir);
-    err = err != OK ? err : id_open(log, &fresh);
+    err = err != OK ? err : id_open(log, report);
     if (err == OK) {
         log->direct = !options->buffered && probe_direct(log);
         log->figures.direct = log->direct;
@@ -128,29 +127,21 @@ static void log_free(struct log *log)
 }
 
 /* The id is made once, before the first segment. */
-static enum err id_open(struct log *log, bool *fresh)
+static enum err id_open(struct log *log, struct log_report *report)
 {
     char path[4200];
     char text[17];
-    struct arena arena;
-    struct bytes found;
+    enum err err = log_id_read(log, report);
+    if (err != ERR_NOT_FOUND) {
+        return err;
+    }
+    TRY(log_id_missing(log, report));
+    while (log->id == 0) {
+        log->id = random_u64();
+    }
     snprintf(path, sizeof(path), "%s/id", log->dir);
-    if (!file_exists(path)) {
-        do {
-            log->id = random_u64();
-        } while (log->id == 0);
-        *fresh = true;
-        snprintf(text, sizeof(text), "%016llx", (unsigned long long)log->id);
-        return file_write_all(path, bytes_of(text, 16), 0600);
-    }
-    arena_init(&arena, 0);
-    enum err err = file_read_all(path, 64, &arena, &found);
-    if (err == OK) {
-        log->id = strtoull((const char *)found.ptr, NULL, 16);
-        err = found.len < 16 || log->id == 0 ? ERR_DAMAGED : OK;
-    }
-    arena_fini(&arena);
-    return err;
+    snprintf(text, sizeof(text), "%016llx", (unsigned long long)log->id);
+    return file_write_all(path, bytes_of(text, 16), 0600);
 }
 
 /* Can sectors of 512 bytes be written past the page cache here? */

@@ -158,7 +158,6 @@ struct log {
     size_t commit_at; /* of the newest commit's record count in the group */
     size_t commit_entry;
     bool commit_open;
-    uint64_t replay_from; /* segment number where recovery began */
     bool direct;
     /* shared, under the mutex */
     pthread_mutex_t mutex;
@@ -168,7 +167,6 @@ struct log {
     struct segment *last;
     uint64_t wanted_bytes; /* least size of the next segment to prepare */
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
-    bool worker_busy;
     bool closing;
     struct thread worker;
     bool worker_running;
@@ -198,6 +196,9 @@ void frame_seal(uint8_t *memory, const struct frame_header *header, uint32_t *he
 /* Does a whole header stand here? The payload is not looked at. */
 bool frame_header_read(struct bytes sector, uint64_t log_id, uint64_t segment,
                        struct frame_header *out);
+/* A whole header of this segment number, sealed with another log's id than the one it was tried
+ * with? */
+bool frame_is_of_other_log(struct bytes sector, uint64_t segment);
 bool frame_payload_ok(const struct frame_header *header, struct bytes payload);
 uint64_t sectors_of(uint64_t bytes); /* rounded up, in bytes */
 /* Walks a data payload. fn may be NULL. ERR_DAMAGED when it is not what the format says. */
@@ -241,6 +242,10 @@ MUST_USE enum err tail_read(struct log *log, struct log_read *read);
 void followers_wake(struct log *log, const struct tail_frame *frame);
 
 /* ---- recover.c ---- */
+/* ERR_NOT_FOUND: there is no file. ERR_DAMAGED with the report filled: it does not hold an id. */
+MUST_USE enum err log_id_read(struct log *log, struct log_report *report);
+/* OK when there is no segment either: a new log. ERR_DAMAGED with the report filled. */
+MUST_USE enum err log_id_missing(struct log *log, struct log_report *report);
 MUST_USE enum err recover(struct log *log, struct log_report *report);
 /* Reads a frame at offset into memory that grows; *frame_len 0: no valid frame here (and why). */
 struct frame_reader {

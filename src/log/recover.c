@@ -107,6 +107,24 @@ static enum err damage(struct scan *scan, uint64_t segment, uint64_t offset, con
     return ERR_DAMAGED;
 }
 
+/* Of a file that makes the rest unreadable. */
+static enum err damaged_file(struct log_report *report, const char *path, const char *what)
+{
+    snprintf(report->file, sizeof(report->file), "%.255s", path);
+    snprintf(report->reason, sizeof(report->reason),
+             "%s. Restore the file from a copy, or move the data directory aside.", what);
+    return ERR_DAMAGED;
+}
+
+/* Is it the frame that was written after the newest one seen? */
+static bool follows(const struct scan *scan, const struct frame_header *header)
+{
+    return header->kind != FRAME_INDEX &&
+           (!scan->any ||
+            (header->previous_crc == scan->crc && header->first_commit == scan->commit + 1 &&
+             header->time_ms >= scan->time_ms));
+}
+
 struct index_place {
     struct segment_index *index;
     uint32_t sector;
@@ -144,10 +162,7 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
             return OK; /* the caller judges */
         }
         TRY(err);
-        bool chained = !scan->any ||
-                       (header.previous_crc == scan->crc &&
-                        header.first_commit == scan->commit + 1 && header.time_ms >= scan->time_ms);
-        if (header.kind == FRAME_INDEX || !chained) {
+        if (!follows(scan, &header)) {
             return OK;
         }
         place.sector = (uint32_t)(*at / SECTOR);
@@ -191,8 +206,9 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
     return OK;
 }
 
-/* What is behind the end: is there a valid header (damage)? *dirty_end: past the last byte that is
- * not zero. */
+/* What is at the end and behind it: is there a whole header that belongs further on, or that cannot
+ * be here (damage)? A torn frame's header, where it is whole, follows the frame before. *dirty_end:
+ * past the last byte that is not zero. */
 static enum err look_behind(struct scan *scan, const struct segment *segment,
                             struct frame_reader *reader, uint64_t at, uint64_t *dirty_end,
                             bool *later)
@@ -209,14 +225,8 @@ static enum err look_behind(struct scan *scan, const struct segment *segment,
             continue;
         }
         *dirty_end = offset + len;
-        if (offset > at && frame_header_read(sector, scan->log->id, segment->number, &header) &&
-            header.first_commit > scan->commit) {
-            *later = true;
-        }
-        if (offset == at && frame_header_read(sector, scan->log->id, segment->number, &header) &&
-            scan->any && header.previous_crc != scan->crc &&
-            header.first_commit > scan->commit + 1) {
-            *later = true; /* a whole header that belongs further on */
+        if (frame_header_read(sector, scan->log->id, segment->number, &header)) {
+            *later |= offset > at ? header.first_commit > scan->commit : !follows(scan, &header);
         }
     }
     return OK;
@@ -300,8 +310,46 @@ static int by_number(const void *left, const void *right)
     return (*a > *b) - (*a < *b);
 }
 
-static enum err list_segments(struct log *log)
+/* The id is made before the first segment, and every frame is sealed with it. */
+enum err log_id_read(struct log *log, struct log_report *report)
 {
+    char path[4200];
+    struct arena arena;
+    struct bytes text;
+    snprintf(path, sizeof(path), "%s/id", log->dir);
+    arena_init(&arena, 0);
+    enum err err = file_read_all(path, 64, &arena, &text);
+    if (err == OK && text.len == 16 &&
+        strspn((const char *)text.ptr, "0123456789abcdef") == text.len) {
+        log->id = strtoull((const char *)text.ptr, NULL, 16);
+    }
+    arena_fini(&arena);
+    if (err == ERR_NOT_FOUND) {
+        return err;
+    }
+    TRY(err == ERR_RANGE ? OK : err);
+    return log->id != 0 ? OK : damaged_file(report, path, "It should hold the log's id");
+}
+
+static void count_name(void *arg, const char *name)
+{
+    *(uint64_t *)arg += strstr(name, ".log") != NULL;
+}
+
+enum err log_id_missing(struct log *log, struct log_report *report)
+{
+    char path[4200];
+    uint64_t segments = 0;
+    snprintf(path, sizeof(path), "%s/id", log->dir);
+    TRY(directory_list(log->dir, count_name, &segments));
+    return segments == 0 ? OK
+                         : damaged_file(report, path,
+                                        "It is missing, and no frame can be checked without it");
+}
+
+static enum err list_segments(struct scan *scan)
+{
+    struct log *log = scan->log;
     struct found found = {0};
     enum err err = directory_list(log->dir, note_name, &found);
     if (found.count > 1) {
@@ -319,9 +367,13 @@ static enum err list_segments(struct log *log)
         err = frame_reader_open(&reader, path, segment->number, log->id);
         if (err == OK) {
             segment->size = reader.size / SECTOR * SECTOR;
-            if (frame_reader_bytes(&reader, 0, HEADER, &sector) == OK &&
-                frame_header_read(sector, log->id, segment->number, &header)) {
-                segment->first_commit = header.first_commit;
+            if (frame_reader_bytes(&reader, 0, HEADER, &sector) == OK) {
+                if (frame_header_read(sector, log->id, segment->number, &header)) {
+                    segment->first_commit = header.first_commit;
+                } else if (frame_is_of_other_log(sector, segment->number)) {
+                    err = damaged_file(scan->report, path,
+                                       "It belongs to another log than the file id beside it");
+                }
             }
             frame_reader_close(&reader);
         }
@@ -468,7 +520,7 @@ enum err recover(struct log *log, struct log_report *report)
     char path[4200];
     snprintf(path, sizeof(path), "%s/next.tmp", log->dir);
     TRY(file_remove(path));
-    TRY(list_segments(log));
+    TRY(list_segments(&scan));
     struct segment *start = NULL;
     for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
         report->segments++;
@@ -582,25 +634,16 @@ enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *
     struct log *log = mem_zalloc(1, sizeof(*log));
     struct scan scan = {.log = log, .report = report};
     struct visiting visiting = {fn, arg};
-    struct arena arena;
-    struct bytes text;
-    char path[4200];
     *report = (struct log_report){0};
     snprintf(log->dir, sizeof(log->dir), "%s", dir);
-    snprintf(path, sizeof(path), "%s/id", dir);
-    arena_init(&arena, 0);
-    enum err err = file_read_all(path, 64, &arena, &text);
-    if (err == OK) {
-        log->id = strtoull((const char *)text.ptr, NULL, 16);
-        err = list_segments(log);
-        err = err != OK ? err : scan_all(&scan, &visiting);
-        report->last_commit = scan.commit;
-    } else {
-        snprintf(report->file, sizeof(report->file), "%.255s", path);
-        snprintf(report->reason, sizeof(report->reason), "there is no log here (%s)",
-                 err_text(err));
+    enum err err = log_id_read(log, report);
+    err = err == ERR_NOT_FOUND ? log_id_missing(log, report) : err;
+    if (err == OK && log->id == 0) {
+        err = ERR_NOT_FOUND;
     }
-    arena_fini(&arena);
+    err = err != OK ? err : list_segments(&scan);
+    err = err != OK ? err : scan_all(&scan, &visiting);
+    report->last_commit = scan.commit;
     while (log->first != NULL) {
         struct segment *segment = log->first;
         log->first = segment->next;

@@ -2,92 +2,9 @@
  * damage never is; followers wake exactly when there is something for them. */
 #include "log/log.h"
 
-#include "check.h"
-#include "sys/clock.h"
+#include "log/log_priv.h"
 #include "sys/thread.h"
-
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char dir[64];
-
-static void fresh_dir(void)
-{
-    char command[200];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    CHECK(dir[0] == 0 || system(command) == 0);
-    snprintf(dir, sizeof(dir), "/tmp/hwlogXXXXXX");
-    CHECK(mkdtemp(dir) != NULL);
-}
-
-static struct log *open_log(uint64_t flushed, enum err expected, struct log_report *report)
-{
-    struct log *log = NULL;
-    const struct log_options options = {
-        .dir = dir, .segment_bytes = 256 * 1024, .flushed = flushed, .tail_bytes = 64 * 1024};
-    enum err err = log_open(&options, &log, report);
-    CHECK(err == expected);
-    if (err != expected) {
-        printf("log_open: %s (%s at %llu: %s)\n", err_text(err), report->file,
-               (unsigned long long)report->offset, report->reason);
-    }
-    return log;
-}
-
-/* Commit c has 1 + c % 3 records of stream 1 + c % 2, each telling its number. */
-static void append(struct log *log, unsigned commits, size_t body_bytes)
-{
-    static char body[70000];
-    log_group_begin(log, 1000);
-    uint64_t commit = 0;
-    for (unsigned i = 0; i < commits; i++) {
-        commit = log_commit_begin(log);
-        for (unsigned j = 0; j < 1 + commit % 3; j++) {
-            memset(body, 'b', body_bytes);
-            int len = snprintf(body, sizeof(body), "%llu.%u ", (unsigned long long)commit, j);
-            log_record_add(log, 1, 1 + commit % 2, commit * 7919,
-                           bytes_of(body, (size_t)len + body_bytes));
-        }
-    }
-    CHECK(log_append(log) == OK);
-    log_publish(log, commit);
-}
-
-struct counting {
-    uint64_t commit;
-    uint32_t index;
-    uint64_t records;
-    bool wrong;
-};
-
-static enum err count_record(void *arg, const struct log_record *record)
-{
-    struct counting *counting = arg;
-    char text[40];
-    int len =
-        snprintf(text, sizeof(text), "%llu.%u ", (unsigned long long)record->commit, record->index);
-    bool next = (record->commit == counting->commit && record->index == counting->index + 1) ||
-                (record->commit == counting->commit + 1 && record->index == 0);
-    counting->wrong |= !next || record->count != 1 + record->commit % 3 ||
-                       record->key_hash != record->commit * 7919 ||
-                       !bytes_start_with(record->body, bytes_of(text, (size_t)len)) ||
-                       record->stream != 1 + record->commit % 2;
-    counting->commit = record->commit;
-    counting->index = record->index;
-    counting->records++;
-    return OK;
-}
-
-static uint64_t replay(struct log *log, uint64_t after)
-{
-    struct counting counting = {.commit = after, .index = UINT32_MAX - 1};
-    CHECK(log_replay(log, after, count_record, &counting) == OK);
-    CHECK(!counting.wrong);
-    return counting.commit;
-}
+#include "world.h"
 
 static void everything_comes_back_after_a_restart(void)
 {
@@ -188,53 +105,6 @@ static void a_stream_is_read_from_segments_and_tail_alike(void)
     arena_fini(&arena);
 }
 
-static char *newest_segment(char *path, size_t room)
-{
-    DIR *open = opendir(dir);
-    struct dirent *entry;
-    char best[64] = "";
-    while ((entry = readdir(open)) != NULL) {
-        struct stat status;
-        char full[400];
-        char first[8] = {0};
-        snprintf(full, sizeof(full), "%s/%s", dir, entry->d_name);
-        int fd = openat(AT_FDCWD, full, O_RDONLY);
-        bool used = strstr(entry->d_name, ".log") != NULL && fstat(fd, &status) == 0 &&
-                    pread(fd, first, 8, 0) == 8 && first[0] == 'H';
-        close(fd);
-        if (used && strcmp(entry->d_name, best) > 0) {
-            snprintf(best, sizeof(best), "%.60s", entry->d_name);
-        }
-    }
-    closedir(open);
-    snprintf(path, room, "%s/%s", dir, best);
-    return path;
-}
-
-/* Ends a log at 12 commits, of which the last frame holds two, and gives that frame's place. */
-static void make_tail(char *path, size_t room, off_t *start, off_t *end)
-{
-    struct log_report report;
-    fresh_dir();
-    struct log *log = open_log(0, OK, &report);
-    append(log, 10, 300);
-    struct log_figures figures;
-    log_figures(log, &figures);
-    *start = (off_t)figures.bytes;
-    append(log, 2, 1500);
-    log_figures(log, &figures);
-    *end = (off_t)figures.bytes;
-    CHECK(log_close(log, false) == OK);
-    newest_segment(path, room);
-}
-
-static void change(const char *path, off_t at, const void *data, size_t len)
-{
-    int fd = open(path, O_RDWR);
-    CHECK(pwrite(fd, data, len, at) == (ssize_t)len);
-    close(fd);
-}
-
 static void a_torn_end_is_cut_off_at_every_sector(void)
 {
     char path[400];
@@ -319,6 +189,61 @@ static void a_frame_torn_after_a_clean_stop_is_cut_off(void)
     CHECK(log_scan(dir, NULL, NULL, &report) == OK && report.last_commit == 4);
 }
 
+/* A frame that is whole but is not the one that the next frame was written behind. */
+static void a_frame_in_another_frames_place_is_damage(void)
+{
+    static uint8_t memory[8192];
+    char path[400];
+    off_t start;
+    off_t end;
+    uint32_t crc;
+    struct log_report report;
+    struct frame_header header;
+    make_tail(path, sizeof(path), &start, &end);
+    int fd = open(path, O_RDONLY);
+    CHECK(pread(fd, memory, sizeof(memory), 0) == (ssize_t)sizeof(memory));
+    close(fd);
+    struct log *log = open_log(0, OK, &report);
+    CHECK(frame_header_read(bytes_of(memory, SECTOR), log_id(log), 1, &header));
+    CHECK(log_close(log, false) == OK);
+    header.time_ms--;
+    frame_seal(memory, &header, &crc);
+    CHECK(start < (off_t)sizeof(memory));
+    change(path, 0, memory, (size_t)start);
+    CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
+    CHECK(report.offset == (uint64_t)start);
+    CHECK(log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED);
+    CHECK(report.offset == (uint64_t)start);
+}
+
+/* Without its id, or under another one, no frame can be told from garbage: nothing may be cut off.
+ */
+static void a_log_without_its_id_is_damage_and_stays_as_it_is(void)
+{
+    static const char *const ids[] = {NULL, "0123456789abcdef", "", "not hexadecimal!"};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        char path[400];
+        char id[100];
+        off_t start;
+        off_t end;
+        char first[8];
+        struct log_report report;
+        make_tail(path, sizeof(path), &start, &end);
+        snprintf(id, sizeof(id), "%s/id", dir);
+        CHECK(unlink(id) == 0);
+        if (ids[i] != NULL) {
+            FILE *file = fopen(id, "w");
+            CHECK(file != NULL && fputs(ids[i], file) >= 0 && fclose(file) == 0);
+        }
+        CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
+        CHECK(report.file[0] != 0 && report.reason[0] != 0);
+        CHECK(log_scan(dir, NULL, NULL, &report) != OK);
+        int fd = open(path, O_RDONLY);
+        CHECK(pread(fd, first, sizeof(first), start) == 8 && memcmp(first, "HWframe1", 8) == 0);
+        close(fd);
+    }
+}
+
 static void a_missing_segment_is_damage(void)
 {
     struct log_report report;
@@ -355,16 +280,31 @@ static void a_missing_index_is_made_again(void)
     CHECK(log_close(log, false) == OK);
 }
 
+/* A segment's removal comes after the preparation of the next one, so all that could go went. */
+static void fill_segments(struct log *log, unsigned count)
+{
+    struct log_figures figures = {0};
+    uint64_t before = 0;
+    for (unsigned i = 0; i < count; i++) {
+        log_figures(log, &figures);
+        before = figures.segments;
+        while (figures.segments == before) {
+            append(log, 3, 1000);
+            log_figures(log, &figures);
+        }
+    }
+}
+
 static void trimmed_segments_go(void)
 {
     struct log_report report;
     fresh_dir();
     struct log *log = open_log(0, OK, &report);
-    for (unsigned i = 0; i < 300; i++) {
-        append(log, 3, 1000);
-    }
+    fill_segments(log, 2);
+    log_set_trim(log, log_last(log)); /* but not flushed */
+    fill_segments(log, 2);
+    CHECK(log_first(log) == 1);
     log_set_flushed(log, log_last(log));
-    log_set_trim(log, log_last(log));
     for (int i = 0; i < 500 && log_first(log) == 1; i++) {
         thread_pause_ms(10);
     }
@@ -385,6 +325,25 @@ static void trimmed_segments_go(void)
     CHECK(log_last(log) == last);
     CHECK(log_close(log, false) == OK);
     arena_fini(&arena);
+}
+
+/* A clock that jumps back does not take the log's time with it, over a restart neither. */
+static void time_never_goes_back(void)
+{
+    struct log_report report;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    append_at(log, 5000, 1, 10);
+    append_at(log, 3000, 1, 10);
+    CHECK(log_group_time_ms(log) == 5000);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(0, OK, &report);
+    log_group_begin(log, 4000);
+    CHECK(log_group_time_ms(log) == 5000);
+    append_at(log, 6000, 1, 10);
+    CHECK(log_group_time_ms(log) == 6000);
+    CHECK(log_commit_before(log, 5001) == 2 && log_commit_before(log, 5000) == 0);
+    CHECK(log_close(log, false) == OK);
 }
 
 static unsigned woken;
@@ -436,12 +395,13 @@ int main(void)
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
     RUN(a_frame_torn_after_a_clean_stop_is_cut_off);
+    RUN(a_frame_in_another_frames_place_is_damage);
+    RUN(a_log_without_its_id_is_damage_and_stays_as_it_is);
     RUN(a_missing_segment_is_damage);
     RUN(a_missing_index_is_made_again);
     RUN(trimmed_segments_go);
+    RUN(time_never_goes_back);
     RUN(followers_wake_when_there_is_something);
-    char command[200];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    CHECK(system(command) == 0);
+    remove_dir();
     return CHECK_RESULT();
 }
