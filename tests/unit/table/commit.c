@@ -351,6 +351,66 @@ static void a_token_holds_within_a_group(void)
     world_remove(&world);
 }
 
+struct together {
+    uint64_t tokens;
+    uint64_t alone;
+};
+
+static enum err look_at_token(void *arg, const struct log_record *record)
+{
+    struct together *together = arg;
+    if (record->kind == KIND_RECORD_TOKEN) {
+        together->tokens++;
+        together->alone += record->count != 3;
+    }
+    return OK;
+}
+
+/* A kill between them would do the changes twice, or never. */
+static void a_token_is_in_the_commit_of_its_changes(void)
+{
+    struct world world;
+    struct seat seat;
+    struct log_report report;
+    struct together together = {0};
+    char log[80];
+    struct job job = {.actions = {{.kind = ACT_ADD, .table = "t", .key = "a", .number = 1},
+                                  {.kind = ACT_ADD, .table = "t", .key = "b", .number = 1}},
+                      .count = 2,
+                      .token = "once"};
+    struct store *store = open_with_table(&world, 0);
+    seat_init(&seat, store);
+    CHECK(job_run(&seat, &job) == OK);
+    seat_fini(&seat);
+    world_close(&world);
+    snprintf(log, sizeof(log), "%s/log", world.dir);
+    CHECK(log_scan(log, look_at_token, &together, &report) == OK);
+    CHECK(together.tokens == 1 && together.alone == 0);
+    world_remove(&world);
+}
+
+/* The put was proposed while the table was there; in its group the table's end comes first. */
+static void a_table_that_a_group_deletes_takes_no_more_items(void)
+{
+    struct world world;
+    struct seat seat;
+    struct delete_job gone = {.name = "t"};
+    struct job late = {.actions = {{.kind = ACT_PUT, .table = "t", .key = "k", .number = 1}},
+                       .count = 1};
+    struct store *store = open_with_table(&world, STREAM_NEW_IMAGE);
+    seat_init(&seat, store);
+    delete_start(&seat, &gone);
+    job_start(&seat, &late);
+    seat_finish(&seat);
+    CHECK(gone.err == OK && gone.task.commit > 0);
+    CHECK(late.err == ERR_FAULT && late.no_table && late.task.commit == 0);
+    arena_fini(&gone.arena);
+    arena_fini(&late.arena);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
 /* Admission: what the view's files do not hold yet is bounded, by a wait and then a refusal that
  * changes nothing; a flush makes room. */
 static void writes_are_refused_when_too_much_is_unflushed(void)
@@ -423,6 +483,8 @@ int main(void)
     RUN(large_groups_are_split_and_large_commits_go_alone);
     RUN(a_token_is_known_after_a_restart_and_forgotten_in_time);
     RUN(a_token_holds_within_a_group);
+    RUN(a_token_is_in_the_commit_of_its_changes);
+    RUN(a_table_that_a_group_deletes_takes_no_more_items);
     RUN(writes_are_refused_when_too_much_is_unflushed);
     RUN(deletes_are_refused_last_when_the_disk_is_full);
     return CHECK_RESULT();

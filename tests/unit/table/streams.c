@@ -146,6 +146,43 @@ static void a_transaction_is_one_commit_with_its_records_in_order(void)
     world_remove(&world);
 }
 
+/* Changes of one item in one group, proposed over the same visible state: each old image is the new
+ * one of the record before, whatever the proposals had read. */
+static void an_old_image_is_the_new_image_before_it(void)
+{
+    enum { COUNT = 40 };
+    struct world world;
+    struct seat seat;
+    struct job *jobs = mem_zalloc(COUNT, sizeof(*jobs));
+    world_init(&world);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_NEW_AND_OLD);
+    seat_init(&seat, world.store);
+    for (size_t i = 0; i < COUNT; i++) {
+        jobs[i].actions[0] =
+            (struct action){.kind = ACT_ADD, .table = "t", .key = "k", .number = (int64_t)i + 1};
+        jobs[i].count = 1;
+        job_start(&seat, &jobs[i]);
+    }
+    seat_finish(&seat);
+    const struct catalogue *catalogue = store_catalogue_pin(world.store);
+    struct stream_job read = {.stream = stream_of(catalogue, "t"), .from_trim = true};
+    stream_read(&seat, &read);
+    CHECK(read.count == COUNT);
+    for (size_t i = 0; i < read.count; i++) {
+        const struct stream_record *record = &read.records[i];
+        CHECK(record->inserted == (i == 0) && record->has_old_image == (i > 0));
+        CHECK(i == 0 || bytes_equal(record->old_image, read.records[i - 1].new_image));
+        arena_fini(&jobs[i].arena);
+    }
+    arena_fini(&read.arena);
+    store_catalogue_unpin(world.store, catalogue);
+    seat_fini(&seat);
+    world_close(&world);
+    mem_free(jobs);
+    world_remove(&world);
+}
+
 static void a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old(void)
 {
     struct world world;
@@ -338,6 +375,7 @@ int main(void)
 {
     RUN(records_are_as_the_view_type_says);
     RUN(a_transaction_is_one_commit_with_its_records_in_order);
+    RUN(an_old_image_is_the_new_image_before_it);
     RUN(a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old);
     RUN(an_event_is_never_newer_than_what_its_follower_reads);
     RUN(the_end_of_a_stream_wakes_its_follower);

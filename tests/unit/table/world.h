@@ -307,7 +307,9 @@ static inline void make_table(struct store *store, const char *name, enum stream
 struct delete_job {
     struct task task; /* first */
     struct arena arena;
+    struct seat *seat;
     const char *name;
+    enum err err;
 };
 
 static inline enum err delete_evaluate(struct task *task, struct reader *reader,
@@ -317,16 +319,35 @@ static inline enum err delete_evaluate(struct task *task, struct reader *reader,
     return table == NULL ? ERR_FAULT : change_delete_table(reader, changes, table);
 }
 
+static inline void delete_done(struct task *task, enum err err)
+{
+    struct delete_job *job = (struct delete_job *)task;
+    job->err = err;
+    job->seat->pending--;
+}
+
+static inline void delete_start(struct seat *seat, struct delete_job *job)
+{
+    job->seat = seat;
+    arena_init(&job->arena, 0);
+    job->task.arena = &job->arena;
+    job->task.evaluate = delete_evaluate;
+    job->task.done = delete_done;
+    job->task.writes = true;
+    seat->pending++;
+    store_run(&seat->lane, &job->task);
+}
+
 static inline enum err delete_table(struct store *store, const char *name)
 {
+    struct seat seat;
     struct delete_job job = {.name = name};
-    arena_init(&job.arena, 0);
-    job.task.arena = &job.arena;
-    job.task.evaluate = delete_evaluate;
-    job.task.writes = true;
-    enum err err = task_run_blocking(store, &job.task);
+    seat_init(&seat, store);
+    delete_start(&seat, &job);
+    seat_finish(&seat);
+    seat_fini(&seat);
     arena_fini(&job.arena);
-    return err;
+    return job.err;
 }
 
 #endif
