@@ -1,6 +1,7 @@
 /* Reading: streams from the tail or from segments, replay, following, and the commit of a time.
  * Segments are copied out of the list under the mutex and then read without it: one that is removed
  * meanwhile reads as trimmed. */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/note.h"
 #include "log/log_priv.h"
@@ -320,6 +321,7 @@ static bool has_more(const struct log *log, uint64_t stream, struct log_place af
 void log_follow(struct log *log, struct log_follower *follower, struct log_place after)
 {
     pthread_mutex_lock(&log->mutex);
+    ASSERT(!follower->armed);
     bool now = has_more(log, follower->stream, after);
     if (!now) {
         follower->armed = true;

@@ -173,7 +173,7 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
         }
         if (header.kind == FRAME_END) {
             struct cursor cursor = cursor_of(payload);
-            if (cursor_u64(&cursor, &scan->next) != OK) {
+            if (cursor_u64(&cursor, &scan->next) != OK || scan->next <= segment->number) {
                 return damage(scan, segment->number, *at,
                               "An end frame does not name the next segment");
             }

@@ -105,37 +105,38 @@ static enum err fill(struct log *log, const char *path, uint64_t bytes)
     return err != OK ? err : closed;
 }
 
+/* The one that comes after the open one: segments are used in the order of their numbers. */
+static struct segment *first_ready(const struct log *log)
+{
+    struct segment *segment = log->first;
+    while (segment != NULL && segment->state != SEGMENT_READY) {
+        segment = segment->next;
+    }
+    return segment;
+}
+
 enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
 {
     enum err err = OK;
     pthread_mutex_lock(&log->mutex);
     log->wanted_bytes =
         bytes > log->options.segment_bytes ? sectors_of(bytes) : log->options.segment_bytes;
-    struct segment *found = NULL;
+    struct segment *next = first_ready(log);
     log->worker_error = OK;
-    while (found == NULL) {
-        for (struct segment *segment = log->first; segment != NULL && found == NULL;
-             segment = segment->next) {
-            found = segment->state == SEGMENT_READY && segment->size >= bytes ? segment : NULL;
-        }
-        if (found != NULL) {
-            break;
-        }
-        if (log->worker_error != OK) {
-            err = log->worker_error;
-            break;
-        }
+    while (err == OK && (next == NULL || next->size < bytes)) {
         pthread_cond_signal(&log->worker_wake);
         pthread_cond_wait(&log->segment_ready, &log->mutex);
+        next = first_ready(log);
+        err = log->worker_error;
     }
-    if (found != NULL) {
-        found->state = SEGMENT_OPEN;
-        found->index = index_new();
+    if (err == OK) {
+        next->state = SEGMENT_OPEN;
+        next->index = index_new();
         pthread_cond_signal(&log->worker_wake);
+        *out = next;
     }
     log->wanted_bytes = log->options.segment_bytes;
     pthread_mutex_unlock(&log->mutex);
-    *out = found;
     return err;
 }
 
@@ -166,32 +167,29 @@ static void worker_run(void *arg)
     pthread_mutex_unlock(&log->mutex);
 }
 
-/* One segment ahead, and one that is large enough for what waits. Called and returns under the
- * mutex; so do the others. */
+/* One segment ahead, large enough for what waits: one that is too small is made again under its
+ * number, so that numbers stay in the order of commits. Called and returns under the mutex; so do
+ * the others. */
 static bool worker_prepare(struct log *log)
 {
-    unsigned ready = 0;
-    uint64_t largest = 0;
-    for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
-        if (segment->state == SEGMENT_READY) {
-            ready++;
-            largest = segment->size > largest ? segment->size : largest;
-        }
-    }
-    log->figures.segments_ready = ready;
-    if (ready > 0 && largest >= log->wanted_bytes) {
+    struct segment *ready = first_ready(log);
+    uint64_t bytes = log->wanted_bytes;
+    log->figures.segments_ready = ready != NULL;
+    if (ready != NULL && ready->size >= bytes) {
         return false;
     }
-    uint64_t number = log->last == NULL ? 1 : log->last->number + 1;
-    uint64_t bytes = log->wanted_bytes;
+    uint64_t number = ready != NULL ? ready->number : log->last == NULL ? 1 : log->last->number + 1;
     struct segment *made = NULL;
     pthread_mutex_unlock(&log->mutex);
     enum err err = segment_make(log, number, bytes, &made);
     pthread_mutex_lock(&log->mutex);
-    if (err == OK) {
+    if (err == OK && ready != NULL) {
+        ready->size = made->size;
+        mem_free(made);
+    } else if (err == OK) {
         segment_add(log, made);
         log->figures.segments++;
-        log->figures.segments_ready++;
+        log->figures.segments_ready = 1;
     }
     log->worker_error = err;
     pthread_cond_broadcast(&log->segment_ready);

@@ -71,6 +71,36 @@ static uint64_t read_stream(struct log *log, uint64_t stream, size_t page, enum 
     return records;
 }
 
+/* A frame larger than the segment that is kept ready gets one of its size, in its turn. */
+static void a_large_frame_keeps_its_place(void)
+{
+    struct log_report report;
+    struct log_figures figures;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    do { /* one is ready by then */
+        append(log, 1, 1000);
+        log_figures(log, &figures);
+    } while (figures.segments < 2);
+    for (unsigned i = 0; i < 3; i++) {
+        append(log, 8, 60000);
+        append(log, 1, 10);
+    }
+    uint64_t last = log_last(log);
+    uint64_t expected = read_stream(log, 1, 100, LOG_READ_BLOCKING);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(0, OK, &report);
+    CHECK(report.last_commit == last && replay(log, 0) == last);
+    CHECK(read_stream(log, 1, 100, LOG_READ_BLOCKING) == expected);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(last - 1, OK, &report);
+    CHECK(replay(log, last - 1) == last);
+    CHECK(log_close(log, false) == OK);
+    struct counting counting = {.index = UINT32_MAX - 1};
+    CHECK(log_scan(dir, count_record, &counting, &report) == OK);
+    CHECK(!counting.wrong && counting.commit == last);
+}
+
 static void a_stream_is_read_from_segments_and_tail_alike(void)
 {
     struct log_report report;
@@ -391,6 +421,7 @@ static void followers_wake_when_there_is_something(void)
 int main(void)
 {
     RUN(everything_comes_back_after_a_restart);
+    RUN(a_large_frame_keeps_its_place);
     RUN(a_stream_is_read_from_segments_and_tail_alike);
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
