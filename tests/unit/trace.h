@@ -20,7 +20,7 @@ enum trace_kind {
     TRACE_SYNC,
     TRACE_DIRECTORY_SYNC,
     TRACE_RENAME, /* to file, from `from` */
-    TRACE_NOTE,   /* the test's own: file is its name, offset its number */
+    TRACE_NOTE,   /* the test's own: file is its name, offset and len its numbers */
 };
 
 struct trace_event {
@@ -112,11 +112,11 @@ static inline void trace_descriptor(enum trace_kind kind, int fd, uint64_t offse
     trace_path(kind, path, NULL, offset, len);
 }
 
-static inline void trace_note(const char *name, uint64_t number)
+static inline void trace_note(const char *name, uint64_t number, uint64_t len)
 {
     pthread_mutex_lock(&trace.mutex);
     if (trace.dir[0] != 0) {
-        trace_add(TRACE_NOTE, name, "", number, 0);
+        trace_add(TRACE_NOTE, name, "", number, len);
     }
     pthread_mutex_unlock(&trace.mutex);
 }

@@ -245,6 +245,45 @@ static void a_group_sees_its_own_changes(void)
     world_remove(&world);
 }
 
+/* An evaluation that is overtaken: between its read and its change somebody else's commit is shown.
+ */
+struct overtaken {
+    struct job job; /* first */
+    struct seat *other;
+};
+
+static enum err overtaken_evaluate(struct task *task, struct reader *reader,
+                                   struct changes *changes)
+{
+    struct overtaken *overtaken = (struct overtaken *)task;
+    TRY(job_evaluate(task, reader, changes));
+    return overtaken->job.evaluations == 1 ? put(overtaken->other, "t", "k", 100) : OK;
+}
+
+static void a_proposal_that_was_overtaken_is_evaluated_again(void)
+{
+    struct world world;
+    struct seat seat;
+    struct seat other;
+    struct overtaken late = {
+        .job = {.actions = {{.kind = ACT_ADD, .table = "t", .key = "k", .number = 1}}, .count = 1},
+        .other = &other};
+    struct store *store = open_with_table(&world, 0);
+    seat_init(&seat, store);
+    seat_init(&other, store);
+    job_prepare(&seat, &late.job);
+    late.job.task.evaluate = overtaken_evaluate;
+    store_run(&seat.lane, &late.job.task);
+    seat_finish(&seat);
+    CHECK(late.job.err == OK && late.job.evaluations > 1);
+    CHECK(get(&seat, "t", "k") == 101);
+    arena_fini(&late.job.arena);
+    seat_fini(&other);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
 /* More than a group may hold, and items larger than one. */
 static void large_groups_are_split_and_large_commits_go_alone(void)
 {
@@ -480,6 +519,7 @@ int main(void)
     RUN(transactions_are_whole_to_those_who_write_and_to_those_who_fail);
     RUN(a_condition_lets_exactly_one_through);
     RUN(a_group_sees_its_own_changes);
+    RUN(a_proposal_that_was_overtaken_is_evaluated_again);
     RUN(large_groups_are_split_and_large_commits_go_alone);
     RUN(a_token_is_known_after_a_restart_and_forgotten_in_time);
     RUN(a_token_holds_within_a_group);

@@ -54,7 +54,7 @@ void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *options,
     __real_rocksdb_write(db, options, batch, error);
     if (rows.items > 0) {
         CHECK(rows.states == 1); /* items and the number they belong to, or neither */
-        trace_note("batch", rows.applied);
+        trace_note("batch", rows.applied, rows.items);
     }
 }
 
@@ -72,7 +72,7 @@ void __wrap_rocksdb_flush(rocksdb_t *db, const rocksdb_flushoptions_t *options, 
 
 static void answered(void *arg)
 {
-    trace_note("answer", 0);
+    trace_note("answer", 0, 0);
     event_signal(arg);
 }
 
@@ -95,7 +95,7 @@ static void told(void *arg)
     shown_to_follower = err == OK ? (uint64_t)item_number(item) : 0;
     store_catalogue_unpin(world.store, catalogue);
     arena_fini(&arena);
-    trace_note("follower", log_visible(world.store->log));
+    trace_note("follower", log_visible(world.store->log), 0);
 }
 
 static void not_run(struct message *message)
@@ -303,11 +303,42 @@ static void what_came_during_a_flush_is_not_called_flushed(void)
     close_world();
 }
 
+/* ---- replay ---- */
+
+/* Larger than a batch of replay: the whole of it is in one batch all the same (I1). */
+static void a_replayed_commit_is_in_one_batch(void)
+{
+    static char keys[ACTIONS_MAX][8];
+    char command[160];
+    struct job job = {.count = ACTIONS_MAX};
+    open_world();
+    for (size_t i = 0; i < ACTIONS_MAX; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "%zu", i);
+        job.actions[i] = (struct action){
+            .kind = ACT_PUT, .table = "t", .key = keys[i], .number = 1, .padding = 1u << 20};
+    }
+    CHECK(job_run(&seat, &job) == OK);
+    CHECK(put(&seat, "t", "k", 1) == OK);
+    seat_fini(&seat);
+    world_close(&world);
+    snprintf(command, sizeof(command), "rm -rf '%s/view'", world.dir);
+    CHECK(system(command) == 0);
+    trace_begin(world.dir);
+    world_open(&world);
+    trace_end();
+    size_t found = trace_find(0, TRACE_NOTE, "batch");
+    CHECK(found < trace.count && trace.events[found].offset == job.task.commit &&
+          trace.events[found].len == ACTIONS_MAX);
+    world_close(&world);
+    world_remove(&world);
+}
+
 int main(void)
 {
     RUN(a_group_is_synced_then_shown_then_told_then_answered);
     RUN(what_a_group_decides_is_answered_after_its_sync);
     RUN(what_is_not_synced_is_not_seen);
     RUN(what_came_during_a_flush_is_not_called_flushed);
+    RUN(a_replayed_commit_is_in_one_batch);
     return CHECK_RESULT();
 }

@@ -227,7 +227,7 @@ static inline void job_done(struct task *task, enum err err)
     job->seat->pending--;
 }
 
-static inline void job_start(struct seat *seat, struct job *job)
+static inline void job_prepare(struct seat *seat, struct job *job)
 {
     bool writes = false;
     for (size_t i = 0; i < job->count; i++) {
@@ -242,6 +242,11 @@ static inline void job_start(struct seat *seat, struct job *job)
     job->task.done = job_done;
     job->task.writes = writes;
     seat->pending++;
+}
+
+static inline void job_start(struct seat *seat, struct job *job)
+{
+    job_prepare(seat, job);
     store_run(&seat->lane, &job->task);
 }
 
