@@ -219,6 +219,50 @@ static void a_frame_torn_after_a_clean_stop_is_cut_off(void)
     CHECK(log_scan(dir, NULL, NULL, &report) == OK && report.last_commit == 4);
 }
 
+/* Appends until the worker has prepared as many more; it removes what may go before it waits. */
+static void fill_segments(struct log *log, unsigned count)
+{
+    struct log_figures figures = {0};
+    uint64_t before = 0;
+    for (unsigned i = 0; i < count; i++) {
+        log_figures(log, &figures);
+        before = figures.segments;
+        while (figures.segments == before) {
+            append(log, 3, 1000);
+            log_figures(log, &figures);
+        }
+    }
+}
+
+/* Neither an end frame nor anything behind it is in the segment, but the next one is in use. */
+static void an_end_frame_that_is_lost_is_damage(void)
+{
+    static uint8_t memory[256 * 1024];
+    struct log_report report;
+    struct frame_header header = {0};
+    char path[400];
+    size_t at = 0;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    fill_segments(log, 2);
+    uint64_t id = log_id(log);
+    CHECK(log_close(log, false) == OK);
+    snprintf(path, sizeof(path), "%s/%020d.log", dir, 1);
+    int fd = open(path, O_RDWR);
+    ssize_t len = pread(fd, memory, sizeof(memory), 0);
+    while (frame_header_read(bytes_of(memory + at, SECTOR), id, 1, &header) &&
+           header.kind != FRAME_END) {
+        at += (size_t)sectors_of(HEADER + (uint64_t)header.payload_len);
+    }
+    CHECK(header.kind == FRAME_END && (ssize_t)at < len);
+    memset(memory + at, 0, (size_t)len - at);
+    CHECK(pwrite(fd, memory, (size_t)len, 0) == len);
+    close(fd);
+    CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
+    CHECK(report.offset == at && log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED);
+    CHECK(report.offset == at);
+}
+
 /* A frame that is whole but is not the one that the next frame was written behind. */
 static void a_frame_in_another_frames_place_is_damage(void)
 {
@@ -308,21 +352,6 @@ static void a_missing_index_is_made_again(void)
     log = open_log(log == NULL ? 0 : 600, OK, &report);
     CHECK(read_stream(log, 1, 1000, LOG_READ_BLOCKING) == expected);
     CHECK(log_close(log, false) == OK);
-}
-
-/* A segment's removal comes after the preparation of the next one, so all that could go went. */
-static void fill_segments(struct log *log, unsigned count)
-{
-    struct log_figures figures = {0};
-    uint64_t before = 0;
-    for (unsigned i = 0; i < count; i++) {
-        log_figures(log, &figures);
-        before = figures.segments;
-        while (figures.segments == before) {
-            append(log, 3, 1000);
-            log_figures(log, &figures);
-        }
-    }
 }
 
 static void trimmed_segments_go(void)
@@ -426,6 +455,7 @@ int main(void)
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
     RUN(a_frame_torn_after_a_clean_stop_is_cut_off);
+    RUN(an_end_frame_that_is_lost_is_damage);
     RUN(a_frame_in_another_frames_place_is_damage);
     RUN(a_log_without_its_id_is_damage_and_stays_as_it_is);
     RUN(a_missing_segment_is_damage);

@@ -233,7 +233,7 @@ static void hold_sync(const char *path)
 {
     if (strstr(path, SEGMENT) != NULL) {
         event_signal(&sync_begun);
-        event_wait(&sync_may_end, -1);
+        event_wait(&sync_may_end, 10000); /* never so long, unless a check has failed */
     }
 }
 
