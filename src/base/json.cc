@@ -1,6 +1,6 @@
-// simdjson's DOM behind the C interface of json.h: the one C++ file. A struct json is simdjson's own reference into its
-// tape (document and index), so reading costs what simdjson costs. The text is copied once, to give it the padding simdjson
-// wants.
+// simdjson's DOM behind the C interface of json.h: the one C++ file. A struct json is simdjson's
+// own reference into its tape (document and index), so reading costs what simdjson costs. The text
+// is copied once, to give it the padding simdjson wants.
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -71,7 +71,8 @@ enum err json_parse(struct json_parser *parser, struct bytes text, struct json *
         std::memcpy(parser->text, text.ptr, text.len);
     }
     std::memset(parser->text + text.len, 0, simdjson::SIMDJSON_PADDING);
-    auto result = parser->parser.parse_into_document(parser->document, parser->text, text.len, false);
+    auto result =
+        parser->parser.parse_into_document(parser->document, parser->text, text.len, false);
     if (result.error() == simdjson::MEMALLOC) {
         return ERR_NOMEM;
     }
@@ -136,7 +137,8 @@ size_t json_count(struct json value)
 struct json_iter json_iter_of(struct json value)
 {
     tape_ref tape = tape_of(value);
-    return json_iter{json_at(value, value.place + 1), static_cast<size_t>(tape.matching_brace_index()) - 1};
+    return json_iter{json_at(value, value.place + 1),
+                     static_cast<size_t>(tape.matching_brace_index()) - 1};
 }
 
 bool json_next(struct json_iter *iter, struct json *value)
@@ -187,12 +189,14 @@ static size_t clean_run(struct bytes text)
         std::memcpy(&word, text.ptr + clean, sizeof(word));
         uint64_t quote = word ^ ones * '"';
         uint64_t slash = word ^ ones * '\\';
-        uint64_t mask = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
+        uint64_t mask =
+            ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
         if ((mask & ones * 0x80) != 0) {
             break;
         }
     }
-    while (clean < text.len && text.ptr[clean] >= 0x20 && text.ptr[clean] != '"' && text.ptr[clean] != '\\') {
+    while (clean < text.len && text.ptr[clean] >= 0x20 && text.ptr[clean] != '"' &&
+           text.ptr[clean] != '\\') {
         clean++;
     }
     return clean;

@@ -35,7 +35,8 @@ void clock_use_file(const char *path)
     test_clock_path = path;
 }
 
-/* Read at every call, so that a test which has moved the clock need not wait for anybody to notice. */
+/* Read at every call, so that a test which has moved the clock need not wait for anybody to notice.
+ */
 static int64_t test_shift_ms(void)
 {
     FILE *file = test_clock_path == NULL ? NULL : fopen(test_clock_path, "re");

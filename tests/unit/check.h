@@ -1,5 +1,6 @@
-/* What a unit test needs: CHECK says what did not hold and where, and goes on; the program's exit status is
- * the number of failures (at most 99). A test is a function run by RUN(name), which prints it. */
+/* What a unit test needs: CHECK says what did not hold and where, and goes on; the program's exit
+ * status is the number of failures (at most 99). A test is a function run by RUN(name), which
+ * prints it. */
 #ifndef HW_TEST_CHECK_H
 #define HW_TEST_CHECK_H
 
