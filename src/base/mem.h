@@ -8,6 +8,8 @@
 void *mem_alloc(size_t size);
 /* Zeroed; count * size is checked. */
 void *mem_zalloc(size_t count, size_t size);
+/* Begins at a page, as writes past the page cache want it. */
+void *mem_alloc_pages(size_t size);
 void *mem_realloc(void *block, size_t size);
 void mem_free(void *block);
 

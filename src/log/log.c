@@ -13,7 +13,6 @@
 #include "sys/random.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define GROUP_FIRST 16384u
 
@@ -151,8 +150,8 @@ static bool probe_direct(struct log *log)
     int fd = -1;
     bool direct = false;
     snprintf(path, sizeof(path), "%s/probe.tmp", log->dir);
-    void *sector = aligned_alloc(4096, 4096);
-    if (sector != NULL && file_open(path, FILE_CREATE, &fd) == OK) {
+    void *sector = mem_alloc_pages(4096);
+    if (file_open(path, FILE_CREATE, &fd) == OK) {
         IGNORE(file_close(fd)); /* the probe opens it again */
         memset(sector, 0, 4096);
         if (file_open(path, FILE_UPDATE_DIRECT, &fd) == OK) {
@@ -161,7 +160,7 @@ static bool probe_direct(struct log *log)
             IGNORE(file_close(fd)); /* only a probe */
         }
     }
-    free(sector);
+    mem_free(sector);
     IGNORE(file_remove(path)); /* only a probe */
     return direct;
 }

@@ -10,8 +10,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define FILL_CHUNK (1u << 20)
 #define RETRY_MS 200 /* a full disk is looked at again */
@@ -81,10 +79,7 @@ static enum err fill(struct log *log, const char *path, uint64_t bytes)
 {
     int fd = -1;
     size_t chunk = bytes < FILL_CHUNK ? (size_t)bytes : FILL_CHUNK;
-    void *zeros = aligned_alloc(4096, FILL_CHUNK);
-    if (zeros == NULL) {
-        return ERR_NOMEM;
-    }
+    void *zeros = mem_alloc_pages(FILL_CHUNK);
     memset(zeros, 0, FILL_CHUNK);
     enum err err = file_open(path, FILE_CREATE, &fd);
     if (err == OK && log->direct) {
@@ -101,7 +96,7 @@ static enum err fill(struct log *log, const char *path, uint64_t bytes)
     }
     err = err != OK ? err : file_sync(fd);
     enum err closed = file_close(fd);
-    free(zeros);
+    mem_free(zeros);
     return err != OK ? err : closed;
 }
 
@@ -156,12 +151,7 @@ static void worker_run(void *arg)
         if (log->worker_error == OK) {
             pthread_cond_wait(&log->worker_wake, &log->mutex);
         } else {
-            struct timespec until;
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_nsec += RETRY_MS * 1000000L;
-            until.tv_sec += until.tv_nsec / 1000000000L;
-            until.tv_nsec %= 1000000000L;
-            pthread_cond_timedwait(&log->worker_wake, &log->mutex, &until);
+            thread_wait_ms(&log->worker_wake, &log->mutex, RETRY_MS);
         }
     }
     pthread_mutex_unlock(&log->mutex);

@@ -4,8 +4,6 @@
 #include "base/mem.h"
 #include "log/log_priv.h"
 
-#include <stdlib.h>
-
 #define PIN_MAX 64u /* frames looked at under one hold of the mutex */
 
 struct tail_frame *tail_frame_new(size_t cap)
@@ -13,10 +11,7 @@ struct tail_frame *tail_frame_new(size_t cap)
     struct tail_frame *frame = mem_zalloc(1, sizeof(*frame));
     atomic_init(&frame->references, 1);
     frame->cap = (size_t)sectors_of(cap);
-    frame->memory = aligned_alloc(4096, (frame->cap + 4095) / 4096 * 4096);
-    if (frame->memory == NULL) {
-        frame->memory = mem_alloc(SIZE_MAX); /* ends the process with its message */
-    }
+    frame->memory = mem_alloc_pages(frame->cap);
     frame->len = HEADER;
     return frame;
 }
@@ -25,7 +20,7 @@ void tail_frame_drop(struct tail_frame *frame)
 {
     if (frame != NULL &&
         atomic_fetch_sub_explicit(&frame->references, 1, memory_order_acq_rel) == 1) {
-        free(frame->memory);
+        mem_free(frame->memory);
         mem_free(frame->entries);
         mem_free(frame);
     }
@@ -39,12 +34,9 @@ uint8_t *tail_frame_room(struct tail_frame *frame, size_t n)
             cap *= 2;
         }
         cap = (cap + 4095) / 4096 * 4096;
-        uint8_t *grown = aligned_alloc(4096, cap);
-        if (grown == NULL) {
-            grown = mem_alloc(SIZE_MAX);
-        }
+        uint8_t *grown = mem_alloc_pages(cap);
         memcpy(grown, frame->memory, frame->len);
-        free(frame->memory);
+        mem_free(frame->memory);
         frame->memory = grown;
         frame->cap = cap;
     }

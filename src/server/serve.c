@@ -1,5 +1,6 @@
 /* `headwater serve`: opens the store, makes keys and reserved tables, starts the loops, says where
  * it listens, waits for a signal, drains and stops. Exit status is DESIGN section 7's. */
+#include "base/mem.h"
 #include "base/note.h"
 #include "client/follow.h"
 #include "server/server.h"
@@ -99,7 +100,7 @@ static int serve(struct server *server, struct arena *arena)
     for (unsigned i = 0; i < server->loop_count; i++) {
         finish_loop(&server->loops[i]);
     }
-    free(server->loops);
+    mem_free(server->loops);
     chat_close(server->chat);
     struct bytes url = arena_printf(arena, "%s/url", config->data);
     IGNORE(file_remove((const char *)url.ptr));
@@ -201,8 +202,8 @@ static int open_loops(struct server *server)
         fprintf(stderr, "headwater: cannot prepare the chat tables\n");
         return EXIT_FAILED;
     }
-    server->loops = calloc(count, sizeof(*server->loops));
-    for (unsigned i = 0; server->loops != NULL && i < count; i++) {
+    server->loops = mem_zalloc(count, sizeof(*server->loops));
+    for (unsigned i = 0; i < count; i++) {
         struct loop_state *state = &server->loops[i];
         struct http_service service;
         state->server = server;

@@ -55,14 +55,29 @@ unsigned thread_cpu_count(void)
     return count < 1 ? 1 : (unsigned)count;
 }
 
+static struct timespec deadline(int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    return until;
+}
+
+void thread_wait_ms(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t ms)
+{
+    struct timespec until = deadline(ms);
+    pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &until);
+}
+
 void event_init(struct event *event)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&event->mutex, NULL);
-    pthread_cond_init(&event->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&event->cond, NULL);
     event->set = false;
 }
 
@@ -82,21 +97,13 @@ void event_signal(struct event *event)
 
 void event_wait(struct event *event, int64_t timeout_ms)
 {
-    struct timespec until = {0};
-    if (timeout_ms >= 0) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += timeout_ms / 1000;
-        until.tv_nsec += timeout_ms % 1000 * 1000000;
-        if (until.tv_nsec >= 1000000000) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000;
-        }
-    }
+    struct timespec until = deadline(timeout_ms < 0 ? 0 : timeout_ms);
     pthread_mutex_lock(&event->mutex);
     while (!event->set) {
         if (timeout_ms < 0) {
             pthread_cond_wait(&event->cond, &event->mutex);
-        } else if (pthread_cond_timedwait(&event->cond, &event->mutex, &until) == ETIMEDOUT) {
+        } else if (pthread_cond_clockwait(&event->cond, &event->mutex, CLOCK_MONOTONIC, &until) ==
+                   ETIMEDOUT) {
             break;
         }
     }

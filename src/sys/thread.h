@@ -28,6 +28,9 @@ enum role thread_role(void);
 unsigned thread_cpu_count(void);
 /* Sleeps; never on a loop that serves or on the committer. */
 void thread_pause_ms(unsigned ms);
+/* Returns when cond is signalled, after so many milliseconds, or for no reason: the caller looks.
+ */
+void thread_wait_ms(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t ms);
 
 /* A flag to sleep on. signal before wait is remembered (once). */
 struct event {

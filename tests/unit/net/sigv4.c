@@ -126,7 +126,9 @@ static void published_vectors_are_accepted(void)
 /* Takes "X-Amz-Date: v\r\nAuthorization: w\r\n" apart. */
 static void add_signed(struct http_request *request, char *lines)
 {
-    for (char *line = strtok(lines, "\r\n"); line != NULL; line = strtok(NULL, "\r\n")) {
+    char *rest = NULL;
+    for (char *line = strtok_r(lines, "\r\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\r\n", &rest)) {
         char *colon = strchr(line, ':');
         *colon = 0;
         add(request, line, colon + 2);
@@ -414,14 +416,14 @@ static void random_headers_do_no_harm(void)
 {
     static const char words[] = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" SCOPE
                                 ",SignedHeaders=host;x-amz-date,Signature=00 ;;//,,== ";
-    srand(1);
+    unsigned seed = 1;
     for (unsigned i = 0; i < 50000; i++) {
         char text[300];
-        size_t len = (size_t)rand() % (sizeof(text) - 1);
+        size_t len = (size_t)rand_r(&seed) % (sizeof(text) - 1);
         size_t at = 0;
         while (at < len) {
-            size_t from = (size_t)rand() % (sizeof(words) - 1);
-            size_t count = (size_t)rand() % 60;
+            size_t from = (size_t)rand_r(&seed) % (sizeof(words) - 1);
+            size_t count = (size_t)rand_r(&seed) % 60;
             for (; count > 0 && from < sizeof(words) - 1 && at < len; count--) {
                 text[at++] = words[from++];
             }

@@ -37,16 +37,16 @@ static const char *walk(const char *more)
                 p > strstr(answer, "LastEvaluatedKey")) {
                 break;
             }
-            int sk = atoi(p + 11);
-            len += (size_t)snprintf(pages + len, sizeof(pages) - len, "%d ", sk);
+            long sk = strtol(p + 11, NULL, 10);
+            len += (size_t)snprintf(pages + len, sizeof(pages) - len, "%ld ", sk);
         }
         const char *last = strstr(answer, "LastEvaluatedKey");
         if (last == NULL) {
             return pages;
         }
         const char *number = strstr(last, quoted("'N':'"));
-        snprintf(start, sizeof(start), ",'ExclusiveStartKey':{'pk':{'S':'p'},'sk':{'N':'%d'}}",
-                 atoi(number + 5));
+        snprintf(start, sizeof(start), ",'ExclusiveStartKey':{'pk':{'S':'p'},'sk':{'N':'%ld'}}",
+                 strtol(number + 5, NULL, 10));
         len += (size_t)snprintf(pages + len, sizeof(pages) - len, "| ");
     }
     return "it does not end";
