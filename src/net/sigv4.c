@@ -184,7 +184,7 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
                  const struct http_request *request, struct sigv4_result *result)
 {
     struct authorization authorization;
-    char stamp_text[STAMP_LEN + 1];
+    char stamp_text[STAMP_LEN + 1] = {0};
     char body_hash[2 * SHA256_LEN];
     uint8_t to_sign[TO_SIGN_MAX];
     uint64_t date_ms;
