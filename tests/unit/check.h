@@ -36,6 +36,7 @@ static int check_failures;
         printf("%s %s\n", check_failures == before_ ? "ok  " : "FAIL", #test);                     \
     } while (0)
 
+#define CHECK_SKIPPED 100 /* of a program that can show nothing in this build */
 #define CHECK_RESULT() (check_failures > 99 ? 99 : check_failures)
 
 #endif
