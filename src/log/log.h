@@ -49,16 +49,16 @@ struct log_directory_entry {
     struct log_place last;
 };
 
-/* Which segments hold records of a stream: kept by the view (a row per stream and segment), so that
- * a quiet stream among busy ones is found by one seek. Any thread. When absent (NULL), or when find
- * knows none, the segments' own indexes are asked. */
+/* Which sealed segments hold records of a stream: kept by the view (a row per stream and segment),
+ * so that a quiet stream among busy ones is found by one seek. */
 struct log_directory {
     void *arg;
-    /* A segment is complete. One entry per stream in it. Called on the log's worker. */
+    /* A segment is complete. One entry per stream in it, perhaps none. Called on the log's worker,
+     * for segments that a kill may have hidden from the view once more. */
     void (*sealed)(void *arg, uint64_t segment, const struct log_directory_entry *entries,
                    size_t count);
-    /* The first segment >= from that holds records of stream. ERR_NOT_FOUND: none that is sealed.
-     */
+    /* *segment: the first one at or after `from` that may hold records of the stream, `from` itself
+     * where nothing is known. Any thread that may wait for a disk. */
     enum err (*find)(void *arg, uint64_t stream, uint64_t from, uint64_t *segment);
 };
 

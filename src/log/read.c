@@ -62,6 +62,15 @@ static enum err read_segments(struct log *log, struct log_read *read)
             mem_free(entries);
             break;
         }
+        if (segment.index == NULL && log->options.directory.find != NULL) {
+            uint64_t wanted;
+            TRY(log->options.directory.find(log->options.directory.arg, read->stream, number,
+                                            &wanted));
+            if (wanted > number) {
+                number = wanted - 1;
+                continue;
+            }
+        }
         if (segment.index == NULL) {
             err = index_load(log, &segment, &loaded);
             const struct stream_index *list = err == OK ? index_find(loaded, read->stream) : NULL;

@@ -503,10 +503,6 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
     segment->used = at;
     segment->last_commit = scan->commit;
     segment->last_time_ms = scan->time_ms;
-    if (segment->indexed) {
-        index_free(segment->index);
-        segment->index = NULL;
-    }
     *segment_in_turn = segment_find(scan->log, scan->next);
     return *segment_in_turn != NULL
                ? OK

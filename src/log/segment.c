@@ -17,6 +17,7 @@
 static void worker_run(void *arg);
 static bool worker_prepare(struct log *log);
 static bool worker_index(struct log *log);
+static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index);
 static bool worker_remove(struct log *log);
 static enum err fill(struct log *log, const char *path, uint64_t bytes);
 
@@ -186,33 +187,23 @@ static bool worker_prepare(struct log *log)
     return err == OK;
 }
 
+/* Those of a sealed segment go to its file and to the directory. After a start that is also done
+ * for segments that recovery has read: the directory may have lost them. */
 static bool worker_index(struct log *log)
 {
     struct segment *segment = log->first;
-    while (segment != NULL &&
-           (segment->state != SEGMENT_SEALED || segment->indexed || segment->index == NULL)) {
+    while (segment != NULL && (segment->state != SEGMENT_SEALED || segment->index == NULL)) {
         segment = segment->next;
     }
     if (segment == NULL) {
         return false;
     }
     struct segment_index *index = segment->index;
+    bool indexed = segment->indexed;
     pthread_mutex_unlock(&log->mutex);
-    enum err err = index_write(log, segment);
-    if (err == OK && log->options.directory.sealed != NULL && index->count > 0) {
-        struct log_directory_entry *entries = mem_zalloc(index->count, sizeof(*entries));
-        for (size_t i = 0; i < index->count; i++) {
-            const struct stream_index *list = &index->streams[i];
-            const struct index_entry *first = &list->entries[0];
-            const struct index_entry *last = &list->entries[list->count - 1];
-            entries[i] = (struct log_directory_entry){list->stream,
-                                                      list->count,
-                                                      {first->commit, first->index},
-                                                      {last->commit, last->index}};
-        }
-        log->options.directory.sealed(log->options.directory.arg, segment->number, entries,
-                                      index->count);
-        mem_free(entries);
+    enum err err = indexed ? OK : index_write(log, segment);
+    if (err == OK && log->options.directory.sealed != NULL) {
+        tell_directory(log, segment->number, index);
     }
     pthread_mutex_lock(&log->mutex);
     if (err != OK) {
@@ -223,6 +214,20 @@ static bool worker_index(struct log *log)
     segment->index = NULL; /* readers load it, or make it, from the file */
     index_free(index);
     return true;
+}
+
+static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index)
+{
+    struct log_directory_entry *entries = mem_zalloc(index->count + 1, sizeof(*entries));
+    for (size_t i = 0; i < index->count; i++) {
+        const struct stream_index *list = &index->streams[i];
+        const struct index_entry *first = &list->entries[0];
+        const struct index_entry *last = &list->entries[list->count - 1];
+        entries[i] = (struct log_directory_entry){
+            list->stream, list->count, {first->commit, first->index}, {last->commit, last->index}};
+    }
+    log->options.directory.sealed(log->options.directory.arg, segment, entries, index->count);
+    mem_free(entries);
 }
 
 static bool worker_remove(struct log *log)

@@ -103,13 +103,13 @@ static enum err find_segment(void *arg, uint64_t stream, uint64_t from, uint64_t
     struct directory *directory = arg;
     struct row_key low;
     struct row_key high;
-    uint64_t found = UINT64_MAX;
     pthread_mutex_lock(&directory->mutex);
     bool known = from >= directory->low && from <= directory->high;
     uint64_t last = directory->high;
     pthread_mutex_unlock(&directory->mutex);
+    *segment = known ? last + 1 : from;
     if (!known) {
-        return ERR_NOT_FOUND;
+        return OK;
     }
     row_of_directory(&low, stream, from);
     row_of_directory(&high, stream, last + 1);
@@ -118,14 +118,9 @@ static enum err find_segment(void *arg, uint64_t stream, uint64_t from, uint64_t
         .high = row_bytes(&high),
         .how = VIEW_BLOCKING,
         .fn = take_segment,
-        .arg = &found,
+        .arg = segment,
     };
-    TRY(view_scan(directory->view, &scan));
-    if (found == UINT64_MAX) {
-        return ERR_NOT_FOUND;
-    }
-    *segment = found;
-    return OK;
+    return view_scan(directory->view, &scan);
 }
 
 static bool load_segment(void *arg, struct bytes row, struct bytes value)

@@ -16,7 +16,8 @@
 #define TRACE_MAX 100000u
 
 enum trace_kind {
-    TRACE_WRITE = 1, /* len bytes at offset of file */
+    TRACE_WRITE = 1, /* len bytes at offset of file; a read too */
+    TRACE_READ,
     TRACE_SYNC,
     TRACE_DIRECTORY_SYNC,
     TRACE_RENAME, /* to file, from `from` */
@@ -148,6 +149,13 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
     ssize_t wrote = syscall(SYS_pwrite64, fd, data, len, offset);
     trace_descriptor(TRACE_WRITE, fd, (uint64_t)offset, len);
     return wrote;
+}
+
+ssize_t pread(int fd, void *data, size_t len, off_t offset)
+{
+    ssize_t got = syscall(SYS_pread64, fd, data, len, offset);
+    trace_descriptor(TRACE_READ, fd, (uint64_t)offset, len);
+    return got;
 }
 
 int fdatasync(int fd)
