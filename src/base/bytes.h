@@ -52,4 +52,15 @@ static inline bool bytes_start_with(struct bytes whole, struct bytes prefix)
            (prefix.len == 0 || memcmp(whole.ptr, prefix.ptr, prefix.len) == 0);
 }
 
+/* Cuts the part before the separator off, which goes; the rest stays. Without one all is the part. */
+static inline struct bytes bytes_cut(struct bytes *rest, uint8_t separator)
+{
+    const uint8_t *at =
+        rest->len == 0 ? NULL : (const uint8_t *)memchr(rest->ptr, separator, rest->len);
+    struct bytes part = bytes_of(rest->ptr, at == NULL ? rest->len : (size_t)(at - rest->ptr));
+    size_t taken = part.len + (at == NULL ? 0 : 1);
+    *rest = bytes_of(rest->ptr + taken, rest->len - taken);
+    return part;
+}
+
 #endif

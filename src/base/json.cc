@@ -5,6 +5,10 @@
 #include <cstring>
 #include <new>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <simdjson.h>
 
 extern "C" {
@@ -177,26 +181,33 @@ bool json_member(struct json object, struct bytes name, struct json *value)
     return any;
 }
 
-/* How many bytes from the start need no escape, eight at a time: a byte of the mask has its highest
- * bit set where the byte is below 0x20, a quote or a backslash (and maybe above one that is). Most
- * of an answer is such text, and byte by byte it took a sixth of a GetItem's instructions. */
+static bool is_clean(uint8_t c)
+{
+    return c >= 0x20 && c != '"' && c != '\\';
+}
+
+/* How many bytes from the start need no escape: most of an answer is such text. Sixteen at a time
+ * where the processor has them; a byte is a control character when the smaller of it and 0x1f is
+ * itself. */
 static size_t clean_run(struct bytes text)
 {
-    const uint64_t ones = 0x0101010101010101u;
     size_t clean = 0;
-    for (; text.len - clean >= sizeof(uint64_t); clean += sizeof(uint64_t)) {
-        uint64_t word;
-        std::memcpy(&word, text.ptr + clean, sizeof(word));
-        uint64_t quote = word ^ ones * '"';
-        uint64_t slash = word ^ ones * '\\';
-        uint64_t mask =
-            ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
-        if ((mask & ones * 0x80) != 0) {
-            break;
+#ifdef __SSE2__
+    const __m128i control = _mm_set1_epi8(0x1f);
+    const __m128i quote = _mm_set1_epi8('"');
+    const __m128i slash = _mm_set1_epi8('\\');
+    for (; text.len - clean >= sizeof(__m128i); clean += sizeof(__m128i)) {
+        __m128i run = _mm_loadu_si128(reinterpret_cast<const __m128i *>(text.ptr + clean));
+        __m128i dirty =
+            _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(run, control), run),
+                         _mm_or_si128(_mm_cmpeq_epi8(run, quote), _mm_cmpeq_epi8(run, slash)));
+        int mask = _mm_movemask_epi8(dirty);
+        if (mask != 0) {
+            return clean + static_cast<size_t>(__builtin_ctz(static_cast<unsigned>(mask)));
         }
     }
-    while (clean < text.len && text.ptr[clean] >= 0x20 && text.ptr[clean] != '"' &&
-           text.ptr[clean] != '\\') {
+#endif
+    while (clean < text.len && is_clean(text.ptr[clean])) {
         clean++;
     }
     return clean;
@@ -222,7 +233,7 @@ void json_add_string(struct buf *buf, struct bytes text)
     }
     for (size_t i = clean; i < text.len;) {
         uint8_t c = text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\') {
+        if (is_clean(c)) {
             size_t end = i + clean_run(bytes{text.ptr + i, text.len - i});
             buf_add(buf, bytes{text.ptr + i, end - i});
             i = end;

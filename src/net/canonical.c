@@ -63,16 +63,6 @@ static void add_recoded(struct text *text, struct bytes data)
     }
 }
 
-/* Cuts the part before the separator off; the rest stays. */
-static struct bytes cut(struct bytes *rest, uint8_t separator)
-{
-    const uint8_t *at = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
-    struct bytes part = bytes_of(rest->ptr, at == NULL ? rest->len : (size_t)(at - rest->ptr));
-    size_t taken = part.len + (at == NULL ? 0 : 1);
-    *rest = bytes_of(rest->ptr + taken, rest->len - taken);
-    return part;
-}
-
 /* ---- paths ---- */
 
 size_t canonical_room(struct bytes path, struct bytes query)
@@ -99,7 +89,7 @@ void canonical_path(struct text *text, struct bytes path)
     text_add_byte(text, '/');
     while (path.len > 0) {
         size_t before = path.len;
-        struct bytes segment = cut(&path, '/');
+        struct bytes segment = bytes_cut(&path, '/');
         open = before == segment.len;
         if (bytes_equal(segment, BYTES(".."))) {
             drop_segment(text, start);
@@ -144,8 +134,8 @@ bool canonical_query(struct text *text, struct bytes query)
     }
     struct text unsorted = {text->at + 3 * query.len + 2 * QUERY_PAIRS_MAX, text->end};
     while (query.len > 0) {
-        struct bytes value = cut(&query, '&');
-        struct bytes name = cut(&value, '=');
+        struct bytes value = bytes_cut(&query, '&');
+        struct bytes name = bytes_cut(&value, '=');
         if (count == QUERY_PAIRS_MAX) {
             return false;
         }
@@ -172,6 +162,11 @@ void canonical_value(struct text *text, struct bytes value)
 {
     bool blank = false; /* waits for a byte that makes it an inner one */
     bool begun = false;
+    if (value.len > 0 && memchr(value.ptr, ' ', value.len) == NULL &&
+        memchr(value.ptr, '\t', value.len) == NULL) {
+        text_add(text, value); /* nearly all of them */
+        return;
+    }
     for (size_t i = 0; i < value.len; i++) {
         uint8_t c = value.ptr[i];
         if (c == ' ' || c == '\t') {

@@ -288,22 +288,12 @@ static struct bytes trim(struct bytes text)
     return text;
 }
 
-/* Cuts the part before the separator off; the rest stays. */
-static struct bytes cut(struct bytes *rest, uint8_t separator)
-{
-    const uint8_t *at = rest->len == 0 ? NULL : memchr(rest->ptr, separator, rest->len);
-    struct bytes part = bytes_of(rest->ptr, at == NULL ? rest->len : (size_t)(at - rest->ptr));
-    size_t taken = part.len + (at == NULL ? 0 : 1);
-    *rest = bytes_of(rest->ptr + taken, rest->len - taken);
-    return part;
-}
-
 /* "Credential=..., SignedHeaders=..., Signature=...", in any order. */
 static bool read_fields(struct bytes fields, struct authorization *out, struct sigv4_result *result)
 {
     while (fields.len > 0) {
-        struct bytes value = trim(cut(&fields, ','));
-        struct bytes name = cut(&value, '=');
+        struct bytes value = trim(bytes_cut(&fields, ','));
+        struct bytes name = bytes_cut(&value, '=');
         struct bytes *place = bytes_equal(name, BYTES("Credential"))      ? &out->credential
                               : bytes_equal(name, BYTES("SignedHeaders")) ? &out->signed_list
                               : bytes_equal(name, BYTES("Signature"))     ? &out->signature
@@ -339,7 +329,7 @@ static bool split_credential(struct authorization *out, struct sigv4_result *res
         slashes += rest.ptr[i] == '/' ? 1 : 0;
     }
     for (size_t i = 0; i < PARTS; i++) {
-        out->parts[i] = cut(&rest, '/');
+        out->parts[i] = bytes_cut(&rest, '/');
     }
     if (slashes != PARTS - 1 || out->parts[0].len == 0 || out->parts[0].len > 128) {
         refuse(result, SIGV4_INCOMPLETE,
@@ -361,7 +351,7 @@ static bool split_names(struct authorization *out, struct sigv4_result *result)
                    SIGNED_MAX);
             return false;
         }
-        out->names[out->name_count++] = cut(&rest, ';');
+        out->names[out->name_count++] = bytes_cut(&rest, ';');
     }
     return true;
 }
@@ -385,7 +375,7 @@ static bool read_authorization(const struct http_request *request, struct author
         refuse(result, SIGV4_INCOMPLETE, "Authorization header requires to be given once.");
         return false;
     }
-    struct bytes named = cut(&fields, ' ');
+    struct bytes named = bytes_cut(&fields, ' ');
     if (!bytes_equal(named, algorithm)) {
         refuse(result, SIGV4_INCOMPLETE, "Unsupported AWS 'algorithm': '%.*s'",
                QUOTED(named, 200u));

@@ -12,7 +12,9 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#define REQUEST_ID_LEN 52u
+#define REQUEST_ID_COUNTED 13u /* characters of five bits: all of a 64-bit number */
+
+static const char id_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
 /* An AWS call on its way; lives in its request's arena. */
 struct aws_call {
@@ -227,22 +229,27 @@ static void answer_fault(struct loop_state *state, struct http_request *request,
     answer_aws(state, request, status);
 }
 
-/* 52 characters as DynamoDB's; unique enough to find a request in a log, not a secret. */
+/* As DynamoDB's: 52 characters. The first ones are the loop's own, chosen at its start, and the
+ * rest a scrambled count: unique enough to find a request in a log, not a secret. */
+void dispatch_request_ids(struct loop_state *state)
+{
+    for (size_t i = 0; i < REQUEST_ID_LEN; i++) {
+        state->request_id[i] = (uint8_t)id_letters[random_u64() & 31];
+    }
+    state->request_seed = random_u64();
+}
+
 static void add_request_id(struct loop_state *state, struct buf *head)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-    char id[REQUEST_ID_LEN];
-    for (size_t i = 0; i < REQUEST_ID_LEN; i += 12) {
-        uint64_t x = state->request_seed += 0x9e3779b97f4a7c15u;
-        x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-        x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-        x ^= x >> 31;
-        for (size_t j = i; j < i + 12 && j < REQUEST_ID_LEN; j++, x >>= 5) {
-            id[j] = letters[x & 31];
-        }
+    uint64_t x = state->request_seed += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    x ^= x >> 31;
+    for (size_t i = REQUEST_ID_LEN - REQUEST_ID_COUNTED; i < REQUEST_ID_LEN; i++, x >>= 5) {
+        state->request_id[i] = (uint8_t)id_letters[x & 31];
     }
     buf_add(head, BYTES("x-amzn-RequestId: "));
-    buf_add(head, bytes_of(id, REQUEST_ID_LEN));
+    buf_add(head, bytes_of(state->request_id, REQUEST_ID_LEN));
 }
 
 static void add_decimal(struct buf *buf, uint64_t value)

@@ -7,7 +7,6 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/process.h"
-#include "sys/random.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -207,7 +206,7 @@ static int open_loops(struct server *server)
         struct loop_state *state = &server->loops[i];
         struct http_service service;
         state->server = server;
-        state->request_seed = random_u64();
+        dispatch_request_ids(state);
         buf_init(&state->answer, ANSWER_BYTES_MAX);
         buf_init(&state->head, 4096);
         state->parser = json_parser_new();

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #define SERVER_OPS_MAX 64u
+#define REQUEST_ID_LEN 52u
 #define SERVER_BUCKETS 24u /* of request time: powers of two of microseconds */
 
 struct server;
@@ -42,6 +43,7 @@ struct loop_state {
     struct buf answer;
     struct buf head;
     uint64_t request_seed; /* of request ids */
+    uint8_t request_id[REQUEST_ID_LEN];
     struct op_figures ops[SERVER_OPS_MAX];
     _Atomic uint64_t refused_signatures;
 };
@@ -66,6 +68,8 @@ struct server {
 
 /* The service that every loop gives its requests to; arg is its loop_state. */
 void dispatch_service(struct loop_state *state, struct http_service *service);
+/* Chooses where a loop's request ids begin. */
+void dispatch_request_ids(struct loop_state *state);
 /* The text of /metrics. */
 void metrics_write(struct server *server, struct buf *out);
 
