@@ -207,10 +207,10 @@ def drive(server, *options, core=LOAD_CORE):
     return [json.loads(line) for line in lines]
 
 
-def create_and_fill(server, items, size=1024):
+def create_and_fill(server, items, size=1024, connections=64):
     stream = ["--stream", "NEW_AND_OLD_IMAGES"] if server.has_stream else []
     found = drive(server, "--create", *stream, "--load", "--items", items, "--size", size,
-                  "--seconds", 0)
+                  "--connections", connections, "--seconds", 0)
     if found[0]["errors"]:
         raise Failure(f"{server.name}: filling the table failed: {found[0]['errors']}")
     return found[0]

@@ -52,7 +52,8 @@ static inline bool bytes_start_with(struct bytes whole, struct bytes prefix)
            (prefix.len == 0 || memcmp(whole.ptr, prefix.ptr, prefix.len) == 0);
 }
 
-/* Cuts the part before the separator off, which goes; the rest stays. Without one all is the part. */
+/* Cuts the part before the separator off, which goes; the rest stays. Without one all is the part.
+ */
 static inline struct bytes bytes_cut(struct bytes *rest, uint8_t separator)
 {
     const uint8_t *at =

@@ -62,6 +62,7 @@ static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct
 static enum err decode_bool(struct decoder *decoder, struct json content, bool *truth);
 static enum err decode_set(struct decoder *decoder, enum value_tag tag, struct json content);
 static enum err decode_scalar(struct decoder *decoder, enum value_tag tag, struct json content);
+static void parts_init(struct parts *parts);
 static enum err parts_add(struct decoder *decoder, struct parts *parts, struct part part);
 static enum err parts_order(struct decoder *decoder, struct parts *parts, size_t body,
                             bool keep_last);
@@ -199,7 +200,8 @@ static struct bytes part_name(const struct out *out, const struct part *part)
 
 static enum err decode_members(struct decoder *decoder, struct json object, unsigned depth)
 {
-    struct parts parts = {.all = parts.first, .cap = PARTS_FIRST, .ordered = true};
+    struct parts parts;
+    parts_init(&parts);
     struct json_iter iter = json_iter_of(object);
     struct out *out = &decoder->out;
     size_t body = out->len;
@@ -232,6 +234,15 @@ static enum err decode_members(struct decoder *decoder, struct json object, unsi
         TRY(parts_add(decoder, &parts, part));
     }
     return parts.ordered ? OK : parts_order(decoder, &parts, body, true);
+}
+
+/* Its room is not cleared: that would cost more than reading a small item. */
+static void parts_init(struct parts *parts)
+{
+    parts->all = parts->first;
+    parts->count = 0;
+    parts->cap = PARTS_FIRST;
+    parts->ordered = true;
 }
 
 static enum err parts_add(struct decoder *decoder, struct parts *parts, struct part part)
@@ -519,7 +530,8 @@ static enum err decode_set(struct decoder *decoder, enum value_tag tag, struct j
     static const char *const empty[] = {"An string set  may not be empty",
                                         "An number set  may not be empty",
                                         "Binary sets should not be empty"};
-    struct parts parts = {.all = parts.first, .cap = PARTS_FIRST, .ordered = true};
+    struct parts parts;
+    parts_init(&parts);
     struct out *out = &decoder->out;
     struct json element;
     uint8_t byte = (uint8_t)tag;

@@ -6,21 +6,6 @@
 
 #include <time.h>
 
-void text_add(struct text *text, struct bytes data)
-{
-    ASSERT(data.len <= (size_t)(text->end - text->at));
-    if (data.len > 0) {
-        memcpy(text->at, data.ptr, data.len);
-        text->at += data.len;
-    }
-}
-
-static void text_add_byte(struct text *text, uint8_t byte)
-{
-    ASSERT(text->at < text->end);
-    *text->at++ = byte;
-}
-
 /* ---- percent encoding ---- */
 
 static bool is_unreserved(uint8_t c)
@@ -148,7 +133,9 @@ bool canonical_query(struct text *text, struct bytes query)
         pairs[at] = pair;
     }
     for (size_t i = 0; i < count; i++) {
-        text_add(text, i == 0 ? BYTES_NONE : BYTES("&"));
+        if (i > 0) {
+            text_add_byte(text, '&');
+        }
         text_add(text, pairs[i].name);
         text_add_byte(text, '=');
         text_add(text, pairs[i].value);

@@ -171,9 +171,9 @@ size_t string_to_sign(struct bytes stamp, struct bytes scope, struct bytes canon
     digest_sha256(canonical, digest);
     text_add(&text, algorithm);
     text_add(&text, stamp);
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     text_add(&text, scope);
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     digest_hex(bytes_of(digest, sizeof(digest)), (char *)text.at);
     return (size_t)(text.at - out) + 2 * SHA256_LEN;
 }
@@ -324,14 +324,12 @@ static bool read_fields(struct bytes fields, struct authorization *out, struct s
 static bool split_credential(struct authorization *out, struct sigv4_result *result)
 {
     struct bytes rest = out->credential;
-    size_t slashes = 0;
-    for (size_t i = 0; i < rest.len; i++) {
-        slashes += rest.ptr[i] == '/' ? 1 : 0;
-    }
+    size_t len = PARTS - 1; /* with just so many slashes between them the parts make the whole */
     for (size_t i = 0; i < PARTS; i++) {
         out->parts[i] = bytes_cut(&rest, '/');
+        len += out->parts[i].len;
     }
-    if (slashes != PARTS - 1 || out->parts[0].len == 0 || out->parts[0].len > 128) {
+    if (len != out->credential.len || out->parts[0].len == 0 || out->parts[0].len > 128) {
         refuse(result, SIGV4_INCOMPLETE,
                "Credential must have exactly 5 slash-delimited elements, e.g. "
                "keyid/date/region/service/term, got '%.*s'",
@@ -543,24 +541,24 @@ static bool make_canonical(const struct http_request *request,
     }
     struct text text = {start, start + room};
     text_add(&text, request->method_text);
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     canonical_path(&text, request->path);
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     if (!canonical_query(&text, request->query)) {
         refuse(result, SIGV4_INVALID, "The query string has more than %u parameters.",
                QUERY_PAIRS_MAX);
         return false;
     }
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     for (size_t i = 0; i < authorization->name_count; i++) {
         text_add(&text, authorization->names[i]);
-        text_add(&text, BYTES(":"));
+        text_add_byte(&text, ':');
         canonical_value(&text, values[i]);
-        text_add(&text, BYTES("\n"));
+        text_add_byte(&text, '\n');
     }
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     text_add(&text, authorization->signed_list);
-    text_add(&text, BYTES("\n"));
+    text_add_byte(&text, '\n');
     text_add(&text, body_hash);
     *out = bytes_of(start, (size_t)(text.at - start));
     return true;

@@ -3,6 +3,7 @@
 #define HW_NET_SIGV4_PRIV_H
 
 #define OPENSSL_SUPPRESS_DEPRECATED
+#include "base/assert.h"
 #include "net/sigv4.h"
 
 #include <openssl/sha.h>
@@ -34,7 +35,20 @@ struct text {
     const uint8_t *end;
 };
 
-void text_add(struct text *text, struct bytes data);
+static inline void text_add(struct text *text, struct bytes data)
+{
+    ASSERT(data.len <= (size_t)(text->end - text->at));
+    if (data.len > 0) {
+        memcpy(text->at, data.ptr, data.len);
+        text->at += data.len;
+    }
+}
+
+static inline void text_add_byte(struct text *text, uint8_t byte)
+{
+    ASSERT(text->at < text->end);
+    *text->at++ = byte;
+}
 
 /* ---- canonical.c ---- */
 

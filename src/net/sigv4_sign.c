@@ -68,9 +68,9 @@ enum err sigv4_sign(struct sigv4_context *context, const struct sigv4_sign_input
 static void add_header(struct text *text, struct bytes name, struct bytes value)
 {
     text_add(text, name);
-    text_add(text, BYTES(":"));
+    text_add_byte(text, ':');
     canonical_value(text, value);
-    text_add(text, BYTES("\n"));
+    text_add_byte(text, '\n');
 }
 
 static void canonical_request(struct text *text, const struct sigv4_sign_input *input,
@@ -81,11 +81,11 @@ static void canonical_request(struct text *text, const struct sigv4_sign_input *
     digest_sha256(input->body, digest);
     digest_hex(bytes_of(digest, sizeof(digest)), body_hash);
     text_add(text, input->method);
-    text_add(text, BYTES("\n"));
+    text_add_byte(text, '\n');
     canonical_path(text, input->path);
-    text_add(text, BYTES("\n"));
+    text_add_byte(text, '\n');
     (void)canonical_query(text, input->query); /* too many pairs: the other side refuses it */
-    text_add(text, BYTES("\n"));
+    text_add_byte(text, '\n');
     if (input->content_type.len > 0) {
         add_header(text, BYTES("content-type"), input->content_type);
     }
@@ -94,8 +94,8 @@ static void canonical_request(struct text *text, const struct sigv4_sign_input *
     if (input->target.len > 0) {
         add_header(text, BYTES("x-amz-target"), input->target);
     }
-    text_add(text, BYTES("\n"));
+    text_add_byte(text, '\n');
     text_add(text, names);
-    text_add(text, BYTES("\n"));
+    text_add_byte(text, '\n');
     text_add(text, bytes_of(body_hash, sizeof(body_hash)));
 }
