@@ -173,8 +173,8 @@ static enum err decode_field(struct decode *decode, const struct field *field, s
     return ERR_INVALID;
 }
 
-/* Copied, as everything of a request is: the parser's document is the next request's before this one
- * is evaluated on a worker, or again on the committer. */
+/* Copied, as everything of a request is: the parser's document is the next request's before this
+ * one is evaluated on a worker, or again on the committer. */
 static enum err decode_string(struct decode *decode, struct json value, struct bytes *out)
 {
     if (json_type(value) != JSON_STRING) {

@@ -39,9 +39,9 @@ enum model {
     MODELS
 };
 static const char *const model_names[MODELS] = {
-    [NOTHING] = "nothing", [EVERYTHING] = "everything", [PREFIX] = "prefix",
-    [SUBSET] = "subset",   [TORN] = "torn",             [FILES] = "files",
-    [LAST] = "last",       [NAMES] = "names",           [BYTES] = "bytes"};
+    [NOTHING] = "nothing", [EVERYTHING] = "everything", [PREFIX] = "prefix", [SUBSET] = "subset",
+    [TORN] = "torn",       [FILES] = "files",           [LAST] = "last",     [NAMES] = "names",
+    [BYTES] = "bytes"};
 static const unsigned model_weights[MODELS] = {2, 1, 2, 3, 3, 2, 3, 1, 1};
 
 enum part { PART_NONE, PART_ALL, PART_HEAD, PART_TAIL, PART_SCATTERED };
@@ -92,7 +92,7 @@ struct cut {
     size_t name_cap;
     uint64_t *name_table; /* number + 1 by hash */
     size_t name_table_cap;
-    struct map synced; /* by inode: the newest record that is covered */
+    struct map synced;  /* by inode: the newest record that is covered */
     struct map moments; /* by inode: its own moment */
     bool first_walk;
     bool in_walk;
@@ -207,8 +207,7 @@ static uint64_t name_number(struct cut *cut, uint64_t directory, const char *tex
 static struct change *add_change(struct cut *cut, const struct record *record, uint64_t inode,
                                  uint64_t seq)
 {
-    cut->changes =
-        grow(cut->changes, cut->change_count, &cut->change_cap, sizeof(struct change));
+    cut->changes = grow(cut->changes, cut->change_count, &cut->change_cap, sizeof(struct change));
     struct change *change = &cut->changes[cut->change_count++];
     *change = (struct change){.record = record, .inode = inode, .seq = seq};
     return change;
@@ -230,8 +229,7 @@ static void change_entry(struct cut *cut, uint64_t number, const struct record *
 /* A later walk only tells what differs: what its predecessor did last. */
 static void read_entry(struct cut *cut, const struct record *record)
 {
-    uint64_t number =
-        name_number(cut, record->inode, (const char *)(record + 1), record->name_len);
+    uint64_t number = name_number(cut, record->inode, (const char *)(record + 1), record->name_len);
     struct name *name = &cut->names[number];
     bool known = cut->in_walk && !cut->first_walk && name->target == record->target;
     name->was_seen = true;
@@ -402,8 +400,8 @@ static void tear(struct cut *cut, struct change *change)
     touched(change, &from, &to);
     change->count = (to + SECTOR - 1) / SECTOR - from / SECTOR;
     change->part = (enum part)random_below(cut, PART_SCATTERED + 1);
-    change->from = change->part == PART_SCATTERED ? random_next(cut)
-                                                  : random_below(cut, change->count + 1);
+    change->from =
+        change->part == PART_SCATTERED ? random_next(cut) : random_below(cut, change->count + 1);
 }
 
 /* The moment after which an inode's changes are lost, in the model of files. */

@@ -228,14 +228,13 @@ static void walk_root(const char *root)
     int fd = (int)syscall(SYS_openat, AT_FDCWD, root, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     struct record *record = (struct record *)(journal + atomic_load(&header->end));
     add_inode(header->root);
-    *record = (struct record){
-        .bytes = sizeof(*record), .kind = RECORD_WALK, .seq = ++header->seq};
+    *record = (struct record){.bytes = sizeof(*record), .kind = RECORD_WALK, .seq = ++header->seq};
     atomic_fetch_add(&header->end, record->bytes);
     walk(fd, root, header->root);
     close(fd);
     record = (struct record *)(journal + atomic_load(&header->end));
-    *record = (struct record){
-        .bytes = sizeof(*record), .kind = RECORD_WALKED, .seq = ++header->seq};
+    *record =
+        (struct record){.bytes = sizeof(*record), .kind = RECORD_WALKED, .seq = ++header->seq};
     atomic_fetch_add(&header->end, record->bytes);
 }
 
@@ -387,8 +386,8 @@ static size_t parts_copy(uint8_t *out, const struct iovec *parts, int count)
         last--;
     }
     for (int i = 0; i <= last; i++) {
-        size_t part = i < last ? parts[i].iov_len
-                               : without_zeros(parts[i].iov_base, parts[i].iov_len);
+        size_t part =
+            i < last ? parts[i].iov_len : without_zeros(parts[i].iov_base, parts[i].iov_len);
         memcpy(out + len, parts[i].iov_base, part);
         len += part;
     }

@@ -215,15 +215,32 @@ struct play {
     const char *name;
     void (*run)(void);
 };
-#define PLAY(name) {#name, play_##name}
+#define PLAY(name)                                                                                 \
+    {                                                                                              \
+#name, play_##name                                                                         \
+    }
 static const struct play plays[] = {
-    PLAY(overwrite),       PLAY(synced),           PLAY(name_not_synced),
-    PLAY(new),             PLAY(rename),           PLAY(rename_synced),
-    PLAY(unlink),          PLAY(two_files),        PLAY(longer),
-    PLAY(shorter),         PLAY(emptied),          PLAY(one_sector),
-    PLAY(directory),       PLAY(directory_synced), PLAY(appended),
-    PLAY(linked),          PLAY(everything_synced), PLAY(goes_on),
-    PLAY(mapped),          PLAY(stream),           PLAY(behind_its_back),
+    PLAY(overwrite),
+    PLAY(synced),
+    PLAY(name_not_synced),
+    PLAY(new),
+    PLAY(rename),
+    PLAY(rename_synced),
+    PLAY(unlink),
+    PLAY(two_files),
+    PLAY(longer),
+    PLAY(shorter),
+    PLAY(emptied),
+    PLAY(one_sector),
+    PLAY(directory),
+    PLAY(directory_synced),
+    PLAY(appended),
+    PLAY(linked),
+    PLAY(everything_synced),
+    PLAY(goes_on),
+    PLAY(mapped),
+    PLAY(stream),
+    PLAY(behind_its_back),
 };
 
 static int run_play(const char *name)
@@ -467,7 +484,7 @@ static int judge_rename(void)
     bool old = is_all(&to, 'a', SECTOR);
     bool new = is_all(&to, 'b', SECTOR);
     bool kept = is_all(&from, 'b', SECTOR);
-    return old && kept ? 0 : new && !from.there ? 1 : new && kept ? 2 : -1;
+    return old && kept ? 0 : new && !from.there ? 1 : new &&kept ? 2 : -1;
 }
 
 static void a_rename_may_be_lost_or_done_by_halves_but_loses_no_file(void)

@@ -134,8 +134,8 @@ static const char *quoted(const char *json)
     return text;
 }
 
-/* As on a loop, where the next request is parsed while this one is on its way: nothing of a call may
- * lean on its request's document. */
+/* As on a loop, where the next request is parsed while this one is on its way: nothing of a call
+ * may lean on its request's document. */
 static void parse_something_else(size_t len)
 {
     static char other[1u << 20];
