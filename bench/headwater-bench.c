@@ -2,6 +2,8 @@
  * fills it, loads it with a mix of calls and says how many came back and how fast. Every request
  * carries fresh random bytes and a fresh signature; every answer's status and checksum are looked
  * at. bench/README.md tells how to read the figures. */
+#include "lib/credentials.h"
+#include "lib/options.h"
 #include "lib/report.h"
 
 #include "base/mem.h"
@@ -10,7 +12,6 @@
 #include "sys/random.h"
 #include "sys/thread.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 
 #define EXIT_ERRORS 1
@@ -41,18 +42,9 @@ struct options {
     bool load;
 };
 
-struct option_row {
-    const char *name;
-    enum { TEXT, COUNT, REAL, FLAG } kind;
-    size_t offset;
-    double least;
-    double most;
-    const char *help;
-};
-
 #define ROW(name, kind, field, least, most, help)                                                  \
     {                                                                                              \
-        name, kind, offsetof(struct options, field), least, most, help                             \
+        name, OPTION_##kind, offsetof(struct options, field), least, most, help                    \
     }
 static const struct option_row rows[] = {
     ROW("endpoint", TEXT, endpoint, 0, 0, "http://ADDRESS:PORT of the server"),
@@ -90,14 +82,12 @@ struct bench {
     FILE *json;
 };
 
-static bool parse_options(int argc, char **argv, struct options *options);
-static bool set_option(const struct option_row *row, const char *text, struct options *options);
 static void usage(FILE *out);
 static bool parse_mix(const char *text, unsigned weights[REQUEST_KIND_COUNT]);
 static bool read_credentials(struct options *options, struct buf *keep);
 static bool prepare(struct bench *bench, struct buf *keep);
 static bool create_table(struct bench *bench);
-static bool call(struct bench *bench, const char *operation, const struct buf *body, struct buf *in,
+static bool call(struct bench *bench, const char *target, const struct buf *body, struct buf *in,
                  struct response *response);
 static int measure(struct bench *bench, const char *label);
 
@@ -114,10 +104,14 @@ int main(int argc, char **argv)
                                      .size = 1024,
                                      .seconds = 10,
                                      .warmup = 2};
-    if (!parse_options(argc, argv, &bench.options) || !prepare(&bench, &keep)) {
+    int status;
+    if (!options_parse(rows, ROW_COUNT, argc, argv, &bench.options, usage, &status, NULL)) {
+        return status;
+    }
+    if (!prepare(&bench, &keep)) {
         return EXIT_USE;
     }
-    int status = EXIT_SUCCESS;
+    status = EXIT_SUCCESS;
     if (bench.options.create && !create_table(&bench)) {
         status = EXIT_ERRORS;
     }
@@ -216,12 +210,12 @@ static bool create_table(struct bench *bench)
     }
     buf_add_cstr(&body, "}");
     bool active = false;
-    bool made = call(bench, "CreateTable", &body, &in, &response);
+    bool made = call(bench, "DynamoDB_20120810.CreateTable", &body, &in, &response);
     for (int i = 0; made && !active && i < ACTIVE_WAITS_MAX; i++) {
         thread_pause_ms(i == 0 ? 0 : ACTIVE_WAIT_MS);
         buf_clear(&body);
         buf_printf(&body, "{\"TableName\":\"%s\"}", options->table);
-        made = call(bench, "DescribeTable", &body, &in, &response);
+        made = call(bench, "DynamoDB_20120810.DescribeTable", &body, &in, &response);
         active = made && memmem(response.body.ptr, response.body.len, "\"ACTIVE\"", 8) != NULL;
     }
     if (made && !active) {
@@ -233,23 +227,22 @@ static bool create_table(struct bench *bench)
 }
 
 /* False, with a message, unless the answer's status is 200. */
-static bool call(struct bench *bench, const char *operation, const struct buf *body, struct buf *in,
+static bool call(struct bench *bench, const char *target, const struct buf *body, struct buf *in,
                  struct response *response)
 {
     struct buf request;
     buf_init(&request, 65536);
     signer_set_time(&bench->signer, clock_wall_ms());
-    request_write(&request, bytes_cstr(bench->peer.host), bytes_cstr(operation), buf_bytes(body),
+    request_write(&request, bytes_cstr(bench->peer.host), bytes_cstr(target), buf_bytes(body),
                   &bench->signer);
     enum err err = peer_call(&bench->peer, buf_bytes(&request), in, response);
     buf_fini(&request);
     if (err != OK) {
-        fprintf(stderr, "headwater-bench: %s: %s: %s\n", bench->peer.host, operation,
-                err_text(err));
+        fprintf(stderr, "headwater-bench: %s: %s: %s\n", bench->peer.host, target, err_text(err));
         return false;
     }
     if (response->status != 200) {
-        fprintf(stderr, "headwater-bench: %s: HTTP %u: %.*s\n", operation, response->status,
+        fprintf(stderr, "headwater-bench: %s: HTTP %u: %.*s\n", target, response->status,
                 BYTES_FMT(response->body));
         return false;
     }
@@ -278,7 +271,6 @@ static bool parse_mix(const char *text, unsigned weights[REQUEST_KIND_COUNT])
     return sum == 100;
 }
 
-/* The first aws_access_key_id and aws_secret_access_key of the file. */
 static bool read_credentials(struct options *options, struct buf *keep)
 {
     if (options->credentials == NULL) {
@@ -289,81 +281,10 @@ static bool read_credentials(struct options *options, struct buf *keep)
         }
         return true;
     }
-    FILE *file = fopen(options->credentials, "r");
-    uint8_t *text = buf_room(keep, 65536);
-    size_t len = file == NULL || text == NULL ? 0 : fread(text, 1, 65535, file);
-    if (file != NULL) {
-        fclose(file);
-    }
-    if (len > 0) {
-        text[len] = 0;
-        char *place = NULL;
-        for (char *word = strtok_r((char *)text, " \t\r\n=", &place); word != NULL;
-             word = strtok_r(NULL, " \t\r\n=", &place)) {
-            bool is_id = strcmp(word, "aws_access_key_id") == 0;
-            const char **into = is_id ? &options->access_key : &options->secret_key;
-            if ((is_id || strcmp(word, "aws_secret_access_key") == 0) && *into == NULL) {
-                *into = strtok_r(NULL, " \t\r\n=", &place);
-            }
-        }
-    }
-    if (options->access_key == NULL || options->secret_key == NULL) {
+    if (credentials_read(options->credentials, keep, &options->access_key, &options->secret_key) !=
+        OK) {
         fprintf(stderr, "headwater-bench: no access key in %s\n", options->credentials);
         return false;
-    }
-    return true;
-}
-
-static bool parse_options(int argc, char **argv, struct options *options)
-{
-    struct option table[ROW_COUNT + 2] = {0};
-    for (size_t i = 0; i < ROW_COUNT; i++) {
-        table[i] = (struct option){rows[i].name,
-                                   rows[i].kind == FLAG ? no_argument : required_argument, NULL, 0};
-    }
-    table[ROW_COUNT] = (struct option){"help", no_argument, NULL, 'h'};
-    int at = 0;
-    for (int got = getopt_long(argc, argv, "", table, &at); got != -1;
-         got = getopt_long(argc, argv, "", table, &at)) {
-        if (got == 'h') {
-            usage(stdout);
-            exit(EXIT_SUCCESS);
-        }
-        if (got != 0 || !set_option(&rows[at], optarg, options)) {
-            return false;
-        }
-    }
-    if (optind != argc) {
-        fprintf(stderr, "headwater-bench: what is '%s'?\n", argv[optind]);
-        return false;
-    }
-    return true;
-}
-
-static bool set_option(const struct option_row *row, const char *text, struct options *options)
-{
-    char *field = (char *)options + row->offset;
-    if (row->kind == FLAG) {
-        memcpy(field, &(bool){true}, sizeof(bool));
-        return true;
-    }
-    if (row->kind == TEXT) {
-        memcpy(field, &text, sizeof(text));
-        return true;
-    }
-    char *end;
-    double real = strtod(text, &end);
-    uint64_t count = (uint64_t)real;
-    if (*end != 0 || end == text || !(real >= row->least && real <= row->most) ||
-        (row->kind == COUNT && (double)count < real)) {
-        fprintf(stderr, "headwater-bench: --%s is '%s': it must be %.10g to %.10g\n", row->name,
-                text, row->least, row->most);
-        return false;
-    }
-    if (row->kind == COUNT) {
-        memcpy(field, &count, sizeof(count));
-    } else {
-        memcpy(field, &real, sizeof(real));
     }
     return true;
 }
@@ -371,9 +292,7 @@ static bool set_option(const struct option_row *row, const char *text, struct op
 static void usage(FILE *out)
 {
     fprintf(out, "Usage: headwater-bench --endpoint URL --credentials FILE [options]\n\n");
-    for (size_t i = 0; i < ROW_COUNT; i++) {
-        fprintf(out, "  --%-12s %s\n", rows[i].name, rows[i].help);
-    }
+    options_print(rows, ROW_COUNT, out);
     fprintf(out,
             "\nExit status: 0 when every answer was as it should be, 1 when one was not, 2 for "
             "wrong use.\n"

@@ -119,19 +119,15 @@ struct bytes request_fill(struct request *request, const struct request_target *
     return whole;
 }
 
-void request_write(struct buf *out, struct bytes host, struct bytes operation, struct bytes body,
+void request_write(struct buf *out, struct bytes host, struct bytes target, struct bytes body,
                    const struct signer *signer)
 {
     struct sign_prefix prefix;
-    struct buf name;
     size_t signature_at;
     size_t body_at;
-    buf_init(&name, 256);
-    buf_printf(&name, TARGET_PREFIX "%.*s", BYTES_FMT(operation));
-    signer_prefix(signer, host, CONTENT_TYPE, buf_bytes(&name), &prefix);
-    write_request(out, host, buf_bytes(&name), body, signer, &signature_at, &body_at);
+    signer_prefix(signer, host, CONTENT_TYPE, target, &prefix);
+    write_request(out, host, target, body, signer, &signature_at, &body_at);
     signer_sign(signer, &prefix, body, (char *)out->ptr + signature_at);
-    buf_fini(&name);
 }
 
 static void build_body(struct request *request, const struct request_target *target,

@@ -58,8 +58,9 @@ void request_fini(struct request *request);
  * random ones beside it. Valid until the next fill. */
 struct bytes request_fill(struct request *request, const struct request_target *target,
                           const struct signer *signer, struct prng *prng, uint64_t key);
-/* One signed request of any operation, appended to out. */
-void request_write(struct buf *out, struct bytes host, struct bytes operation, struct bytes body,
+/* One signed request of any operation, appended to out. target: as in X-Amz-Target, with its
+ * prefix. */
+void request_write(struct buf *out, struct bytes host, struct bytes target, struct bytes body,
                    const struct signer *signer);
 
 #endif
