@@ -6,6 +6,7 @@
 #define CACHED_BYTES_DEFAULT (64u * 1024u)
 
 static enum err touch(struct reader *reader, uint64_t hash);
+static enum err keep_overlaid(struct reader *reader, struct bytes *item);
 static enum err range_rows(const struct table *table, const struct reader_range *range,
                            struct row_key *low, struct row_key *high);
 
@@ -38,11 +39,22 @@ enum err reader_get(struct reader *reader, const struct table *table, const stru
     TRY(touch(reader, hash));
     if (reader->overlay != NULL &&
         overlay_get(reader->overlay, hash, table->id, key->bytes, item)) {
-        return item->len == 0 ? ERR_NOT_FOUND : OK;
+        return keep_overlaid(reader, item);
     }
     row_of_item(&row, table->id, key->hash, key->bytes);
     return view_get(reader->store->view, row_bytes(&row),
                     reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena, item);
+}
+
+/* The overlay's bytes are those of the task that wrote them, whose answer may leave before that of
+ * this one. */
+static enum err keep_overlaid(struct reader *reader, struct bytes *item)
+{
+    if (item->len == 0) {
+        return ERR_NOT_FOUND;
+    }
+    *item = arena_dup(reader->arena, *item);
+    return item->ptr == NULL ? ERR_NOMEM : OK;
 }
 
 struct range_visit {

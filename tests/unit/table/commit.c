@@ -284,6 +284,34 @@ static void a_proposal_that_was_overtaken_is_evaluated_again(void)
     world_remove(&world);
 }
 
+/* Whoever came before in the group may be answered and gone when the old item is shown. */
+static void an_old_item_of_the_same_group_outlives_who_wrote_it(void)
+{
+    struct world world;
+    struct seat seat;
+    struct job jobs[2] = {0};
+    struct store *store = open_with_table(&world, STREAM_NEW_AND_OLD);
+    seat_init(&seat, store);
+    for (size_t i = 0; i < 2; i++) {
+        jobs[i].actions[0] =
+            (struct action){.kind = ACT_ADD, .table = "t", .key = "k", .number = 7};
+        jobs[i].count = 1;
+        job_start(&seat, &jobs[i]);
+    }
+    seat_finish(&seat);
+    arena_reset(&jobs[0].arena);
+    size_t room = (size_t)(jobs[0].arena.end - jobs[0].arena.next);
+    memset(jobs[0].arena.next, 0xff, room);
+    CHECK(jobs[1].err == OK && item_check(jobs[1].actions[0].old_item) == OK);
+    CHECK(item_number(jobs[1].actions[0].old_item) == 7);
+    for (size_t i = 0; i < 2; i++) {
+        arena_fini(&jobs[i].arena);
+    }
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
 /* More than a group may hold, and items larger than one. */
 static void large_groups_are_split_and_large_commits_go_alone(void)
 {
@@ -520,6 +548,7 @@ int main(void)
     RUN(a_condition_lets_exactly_one_through);
     RUN(a_group_sees_its_own_changes);
     RUN(a_proposal_that_was_overtaken_is_evaluated_again);
+    RUN(an_old_item_of_the_same_group_outlives_who_wrote_it);
     RUN(large_groups_are_split_and_large_commits_go_alone);
     RUN(a_token_is_known_after_a_restart_and_forgotten_in_time);
     RUN(a_token_holds_within_a_group);

@@ -109,6 +109,7 @@ struct action {
     /* out */
     bool found;
     int64_t value;
+    struct bytes old_item; /* in the job's arena */
 };
 
 struct job {
@@ -175,6 +176,7 @@ static inline enum err act(struct job *job, struct action *action, struct reader
         return err;
     }
     action->found = err == OK;
+    action->old_item = old;
     action->value = action->found ? item_number(old) : 0;
     if ((action->must_be_absent && action->found) || (action->must_exist && !action->found)) {
         job->failed = true;
