@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-static int check_failures;
+__attribute__((unused)) static int check_failures;
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
