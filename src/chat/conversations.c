@@ -307,7 +307,7 @@ static void inbox_read(struct job *job)
         return;
     }
     const struct query_out *out = job->call.out;
-    struct bytes last_sk;
+    struct bytes last_sk = BYTES_NONE;
     if (job->call.fault.code != FAULT_NONE) {
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
