@@ -1,4 +1,4 @@
-// simdjson's DOM behind the C interface of json.h: the one C++ file. A struct json is simdjson's
+// simdjson's DOM behind the C interface of json.h. A struct json is simdjson's
 // own reference into its tape (document and index), so reading costs what simdjson costs. The text
 // is copied once, to give it the padding simdjson wants.
 #include <cstdlib>

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static enum err failed(const char *call, const char *path)
@@ -82,6 +83,12 @@ enum err file_read(int fd, void *out, size_t len, uint64_t offset, size_t *got)
     }
     *got = done;
     return OK;
+}
+
+enum err file_read_resident(int fd, void *out, size_t len, uint64_t offset)
+{
+    struct iovec part = {out, len};
+    return preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)len ? OK : ERR_INCOMPLETE;
 }
 
 enum err file_write(int fd, const void *data, size_t len, uint64_t offset)

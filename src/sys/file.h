@@ -19,6 +19,9 @@ MUST_USE enum err file_open(const char *path, enum file_mode mode, int *fd);
 MUST_USE enum err file_close(int fd);
 /* Reads up to len bytes; *got is less only at the end of the file. */
 MUST_USE enum err file_read(int fd, void *out, size_t len, uint64_t offset, size_t *got);
+/* All of it, out of the page cache and at once. ERR_INCOMPLETE: that would take waiting for the
+ * disk, or reaches past the end, or the volume cannot tell, or it failed: file_read knows. */
+MUST_USE enum err file_read_resident(int fd, void *out, size_t len, uint64_t offset);
 /* All of it. ERR_FULL, ERR_IO. */
 MUST_USE enum err file_write(int fd, const void *data, size_t len, uint64_t offset);
 /* Data, and the size when it changed. */

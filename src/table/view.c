@@ -3,13 +3,12 @@
  * writer of commits, one batch a group. Nothing resumes by itself after a background error: the
  * keeper polls for it and ends the process.
  *
- * Reads come in two ways: cached ones never touch a disk and answer ERR_INCOMPLETE where they
- * would have to; blocking ones are for workers. Values are checked by RocksDB's block checksums
- * when they enter its cache. */
+ * Reads come in two ways: cached ones take what RocksDB's cache or the kernel's page cache holds
+ * and answer ERR_INCOMPLETE where they would have to wait for a disk; blocking ones are for
+ * workers. Values are checked by RocksDB's block checksums when they enter its cache. */
 #include "table/table_priv.h"
 
-#include "sys/clock.h"
-#include "sys/file.h"
+#include "table/resident.h"
 
 #include <rocksdb/c.h>
 
@@ -19,8 +18,7 @@
 struct view {
     rocksdb_t *db;
     rocksdb_options_t *options;
-    rocksdb_readoptions_t *cached;
-    rocksdb_readoptions_t *blocking;
+    rocksdb_readoptions_t *read;
     rocksdb_writeoptions_t *write;
     rocksdb_flushoptions_t *flush;
     rocksdb_writebatch_t *batch;
@@ -38,6 +36,7 @@ enum err view_open(const struct view_options *options, struct view **out, struct
 {
     char *error = NULL;
     struct view *view = mem_zalloc(1, sizeof(*view));
+    resident_init();
     enum err err = make_options(options, &view->options, reason, room);
     if (err == OK) {
         view->db = rocksdb_open(view->options, options->dir, &error);
@@ -50,9 +49,7 @@ enum err view_open(const struct view_options *options, struct view **out, struct
         view_close(view);
         return err;
     }
-    view->cached = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_read_tier(view->cached, 1);
-    view->blocking = rocksdb_readoptions_create();
+    view->read = rocksdb_readoptions_create();
     view->write = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(view->write, 1);
     view->flush = rocksdb_flushoptions_create();
@@ -77,8 +74,7 @@ void view_close(struct view *view)
         rocksdb_writebatch_destroy(view->batch);
         rocksdb_flushoptions_destroy(view->flush);
         rocksdb_writeoptions_destroy(view->write);
-        rocksdb_readoptions_destroy(view->blocking);
-        rocksdb_readoptions_destroy(view->cached);
+        rocksdb_readoptions_destroy(view->read);
     }
     if (view->options != NULL) {
         rocksdb_options_destroy(view->options);
@@ -87,6 +83,7 @@ void view_close(struct view *view)
 }
 
 /* Most options have no setter in the C interface, so all are given as text. What matters:
+ * - env: reads that do not wait (resident.h).
  * - max_bgerror_resume_count=0: no write after an error before the process has started again.
  * - max_background_jobs=4 gives one flush at a time.
  * - prepopulate_block_cache: what was just written stays readable without a disk after its flush;
@@ -98,7 +95,8 @@ static enum err make_options(const struct view_options *options, rocksdb_options
     char text[1536];
     char *error = NULL;
     snprintf(text, sizeof(text),
-             "create_if_missing=true;paranoid_checks=true;force_consistency_checks=true;"
+             "env=" RESIDENT_ENV ";create_if_missing=true;"
+             "paranoid_checks=true;force_consistency_checks=true;"
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
              "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"
              "write_buffer_size=%llu;max_write_buffer_number=6;"
@@ -128,14 +126,22 @@ static enum err make_options(const struct view_options *options, rocksdb_options
 
 /* ---- reading ---- */
 
+static void begin_reading(enum view_read how)
+{
+    if (how == VIEW_CACHED) {
+        resident_begin();
+    }
+}
+
 enum err view_get(struct view *view, struct bytes row, enum view_read how, struct arena *arena,
                   struct bytes *value)
 {
     char *error = NULL;
     size_t len = 0;
+    begin_reading(how);
     rocksdb_pinnableslice_t *slice =
-        rocksdb_get_pinned(view->db, how == VIEW_CACHED ? view->cached : view->blocking,
-                           (const char *)row.ptr, row.len, &error);
+        rocksdb_get_pinned(view->db, view->read, (const char *)row.ptr, row.len, &error);
+    resident_end();
     if (error != NULL) {
         return took(error, "get");
     }
@@ -155,8 +161,8 @@ enum err view_get(struct view *view, struct bytes row, enum view_read how, struc
 enum err view_scan(struct view *view, const struct view_scan *scan)
 {
     rocksdb_readoptions_t *options = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_read_tier(options, scan->how == VIEW_CACHED ? 1 : 0);
     enum err err = row_bounds(scan, options);
+    begin_reading(scan->how);
     rocksdb_iterator_t *iterator = rocksdb_create_iterator(view->db, options);
     size_t bytes = 0;
     bool stopped = false;
@@ -186,6 +192,7 @@ enum err view_scan(struct view *view, const struct view_scan *scan)
         rocksdb_iter_get_error(iterator, &error);
         err = error == NULL ? OK : took(error, "scan");
     }
+    resident_end();
     rocksdb_iter_destroy(iterator);
     rocksdb_readoptions_destroy(options);
     return err;
