@@ -212,8 +212,8 @@ bool number_check(struct bytes encoded)
         }
     }
     decimal_decode(encoded, &decimal);
-    if (decimal.count == 0 || decimal.digits[0] == 0) {
-        return false;
+    if (decimal.count == 0 || decimal.digits[0] == 0 || decimal.digits[decimal.count - 1] == 0) {
+        return false; /* not 0.d1d2..., or a last pair of zeros */
     }
     decimal_encode(&decimal, again, &len);
     return bytes_equal(encoded, bytes_of(again, len));

@@ -220,6 +220,18 @@ static void numbers_print_as_they_should(void)
     }
 }
 
+static void a_number_has_one_form(void)
+{
+    static const uint8_t fifty[] = {0xc0, 131, 51};
+    static const uint8_t pair_of_zeros[] = {0xc0, 131, 51, 1};
+    static const uint8_t minus_pair_of_zeros[] = {0x3f, 0xff - 131, 0xff - 51, 0xff - 1, 0xff};
+    static const uint8_t begins_with_zero[] = {0xc0, 131, 6};
+    CHECK(number_check(bytes_of(fifty, sizeof(fifty))));
+    CHECK(!number_check(bytes_of(pair_of_zeros, sizeof(pair_of_zeros))));
+    CHECK(!number_check(bytes_of(minus_pair_of_zeros, sizeof(minus_pair_of_zeros))));
+    CHECK(!number_check(bytes_of(begins_with_zero, sizeof(begins_with_zero))));
+}
+
 static void keys_keep_the_order_of_their_sort_part(void)
 {
     const struct key_schema schema = {{BYTES("p"), VALUE_S}, {BYTES("s"), VALUE_N}};
@@ -257,6 +269,7 @@ int main(void)
     RUN(nesting_has_a_limit);
     RUN(sizes_are_dynamodbs);
     RUN(numbers_print_as_they_should);
+    RUN(a_number_has_one_form);
     RUN(keys_keep_the_order_of_their_sort_part);
     arena_fini(&arena);
     json_parser_free(parser);
