@@ -4,9 +4,10 @@
  * http_parser reads the syntax. A message's bytes gather in the connection's own buffer, and the
  * parser goes on where it stood, so headers are kept as offsets from the message's start until it
  * is whole. What arrives while the service has a request waits in a second buffer, since the first
- * may not move then. What http_parser is lenient about is refused here: bare line feeds, blanks in
- * header names, folded lines, more than one Host, empty lengths. Two programs that read a message
- * differently are how requests are smuggled, so what could be read in two ways is refused. */
+ * may not move then. What http_parser is lenient about is refused here: bare line feeds and
+ * carriage returns, blanks where none belong, folded lines, more than one Host, empty lengths;
+ * chunks.c reads chunked bodies. Two programs that read a message differently are how requests are
+ * smuggled, so what could be read in two ways is refused. */
 #include "net/net_priv.h"
 
 #include "base/assert.h"
@@ -21,6 +22,8 @@ static struct exchange *exchange_new(const struct loop *loop);
 static void message_reset(struct exchange *exchange, struct connection *connection);
 static void keep(struct exchange *exchange, struct bytes data);
 static void parse(struct connection *connection, size_t from);
+static unsigned parse_plain(struct connection *connection, size_t *from);
+static unsigned parse_chunks(struct connection *connection, size_t *from);
 static unsigned check_head(struct connection *connection);
 static void deliver(struct connection *connection);
 
@@ -42,6 +45,11 @@ static int stop(struct exchange *exchange, unsigned status)
     return 1;
 }
 
+static bool is_chunked(const struct exchange *exchange)
+{
+    return (exchange->parser.flags & F_CHUNKED) != 0;
+}
+
 static int on_url(http_parser *parser, const char *at, size_t len)
 {
     struct exchange *exchange = exchange_of(parser);
@@ -55,10 +63,6 @@ static int on_url(http_parser *parser, const char *at, size_t len)
 static int on_header_field(http_parser *parser, const char *at, size_t len)
 {
     struct exchange *exchange = exchange_of(parser);
-    if (exchange->head_done) {
-        /* Trailers of a chunked body: nobody reads them, so nobody may hide in them. */
-        return stop(exchange, 400);
-    }
     if (exchange->place_count == 0 || exchange->last_was_value) {
         if (exchange->place_count == HTTP_HEADERS_MAX) {
             return stop(exchange, 431);
@@ -96,19 +100,12 @@ static int on_headers_complete(http_parser *parser)
         parser->content_length > connection->loop->limits.body_max) {
         return stop(connection->exchange, 413);
     }
-    return 0;
+    return is_chunked(connection->exchange) ? 1 : 0; /* 1: the rest is not the parser's */
 }
 
 static int on_body(http_parser *parser, const char *at, size_t len)
 {
-    struct connection *connection = parser->data;
-    struct exchange *exchange = connection->exchange;
-    if (parser->flags & F_CHUNKED) {
-        buf_add(&exchange->chunks, bytes_of(at, len));
-        return exchange->chunks.failed                       ? stop(exchange, 413)
-               : http_body_reserve(connection, len) == false ? stop(exchange, 503)
-                                                             : 0;
-    }
+    struct exchange *exchange = exchange_of(parser);
     if (exchange->body_len == 0) {
         exchange->body_at = place_of(exchange, at);
     }
@@ -118,7 +115,7 @@ static int on_body(http_parser *parser, const char *at, size_t len)
 
 static int on_message_complete(http_parser *parser)
 {
-    exchange_of(parser)->complete = true;
+    exchange_of(parser)->complete = !is_chunked(exchange_of(parser));
     http_parser_pause(parser, 1); /* what follows is the next request */
     return 0;
 }
@@ -148,7 +145,7 @@ void http_data(struct connection *connection, struct bytes data)
         }
         return;
     }
-    if (exchange->head_done && (exchange->parser.flags & F_CHUNKED)) {
+    if (exchange->head_done && is_chunked(exchange)) {
         exchange->in_len = exchange->head_len; /* chunks gather elsewhere */
     }
     size_t from = exchange->in_len;
@@ -210,34 +207,68 @@ static void keep(struct exchange *exchange, struct bytes data)
 static void parse(struct connection *connection, size_t from)
 {
     struct exchange *exchange = connection->exchange;
-    size_t len = exchange->in_len - from;
+    unsigned refusal = 0;
     if (connection->state == CONNECTION_IDLE) {
         connection->state = CONNECTION_HEAD;
         connection->since_ms = uv_now(&connection->loop->uv);
     }
-    bool had_head = exchange->head_done;
-    size_t taken = http_parser_execute(&exchange->parser, &parser_settings,
-                                       (const char *)exchange->in + from, len);
-    enum http_errno error = HTTP_PARSER_ERRNO(&exchange->parser);
-    unsigned refusal = exchange->refusal != 0                   ? exchange->refusal
-                       : error == HPE_HEADER_OVERFLOW           ? 431
-                       : error != HPE_OK && error != HPE_PAUSED ? 400
-                       : !exchange->head_done && exchange->in_len > HTTP_HEAD_BYTES_MAX ? 431
-                                                                                        : 0;
-    if (refusal == 0 && exchange->head_done && !had_head) {
-        connection->since_ms = uv_now(&connection->loop->uv);
-        connection->state = CONNECTION_BODY;
-        refusal = check_head(connection);
+    if (!exchange->head_done || !is_chunked(exchange)) {
+        refusal = parse_plain(connection, &from);
     }
-    if (refusal == 0 && !exchange->complete && exchange->parser.upgrade && taken < len) {
-        refusal = 400; /* CONNECT ends the parser early */
+    if (refusal == 0 && exchange->head_done && is_chunked(exchange)) {
+        refusal = parse_chunks(connection, &from);
     }
     if (refusal != 0) {
         http_refuse(connection, refusal);
     } else if (exchange->complete) {
-        exchange->message_len = from + taken;
+        exchange->message_len = from;
         deliver(connection);
     }
+}
+
+/* The head and a body of a stated length. *from moves behind what was read; returns the status of
+ * a refusal, 0: none. */
+static unsigned parse_plain(struct connection *connection, size_t *from)
+{
+    struct exchange *exchange = connection->exchange;
+    bool had_head = exchange->head_done;
+    size_t taken =
+        http_parser_execute(&exchange->parser, &parser_settings, (const char *)exchange->in + *from,
+                            exchange->in_len - *from);
+    enum http_errno error = HTTP_PARSER_ERRNO(&exchange->parser);
+    *from += taken;
+    if (exchange->refusal != 0) {
+        return exchange->refusal;
+    }
+    if (error != HPE_OK && error != HPE_PAUSED) {
+        return error == HPE_HEADER_OVERFLOW ? 431 : 400;
+    }
+    if (!exchange->head_done) {
+        return exchange->in_len > HTTP_HEAD_BYTES_MAX ? 431 : 0;
+    }
+    if (had_head) {
+        return 0;
+    }
+    connection->since_ms = uv_now(&connection->loop->uv);
+    connection->state = CONNECTION_BODY;
+    return check_head(connection);
+}
+
+/* The same for chunks. */
+static unsigned parse_chunks(struct connection *connection, size_t *from)
+{
+    struct exchange *exchange = connection->exchange;
+    size_t before = exchange->chunks.len;
+    size_t taken = 0;
+    enum err err = chunks_read(&exchange->chunk_reader,
+                               bytes_of(exchange->in + *from, exchange->in_len - *from),
+                               &exchange->chunks, &taken);
+    *from += taken;
+    exchange->complete = exchange->chunk_reader.state == CHUNK_DONE;
+    return err == ERR_RANGE                                                ? 413
+           : err != OK                                                     ? 400
+           : !http_body_reserve(connection, exchange->chunks.len - before) ? 503
+                                                                           : 0;
 }
 
 /* ---- a whole head ---- */
@@ -258,11 +289,14 @@ static bool is_blank(uint8_t c)
 }
 
 /* Finds the end of the head, behind its empty line, from the last thing the parser reported; false
- * if what stands there is not the end. */
+ * if what stands there is not the end, or the request line has more blanks than two. */
 static bool find_head_end(struct exchange *exchange)
 {
     const struct bytes version = BYTES(" HTTP/1.1");
     size_t end = exchange->url_at + exchange->url_len;
+    if (exchange->url_at < 2 || exchange->in[exchange->url_at - 2] == ' ') {
+        return false; /* more than one blank before the target */
+    }
     if (exchange->in_len < end + version.len ||
         memcmp(exchange->in + end, version.ptr, strlen(" HTTP/")) != 0) {
         return false;
@@ -284,10 +318,16 @@ static bool find_head_end(struct exchange *exchange)
     return true;
 }
 
-/* Lines end in CR LF and none goes on in the next. */
+/* Lines end in CR LF, which stand nowhere else, and none goes on in the next. */
 static bool lines_are_plain(const struct exchange *exchange)
 {
     const uint8_t *end = exchange->in + exchange->head_len;
+    const uint8_t *back = memchr(exchange->in, '\r', exchange->head_len);
+    for (; back != NULL; back = memchr(back + 1, '\r', (size_t)(end - back - 1))) {
+        if (back[1] != '\n') { /* the head ends in a line feed, so one byte follows */
+            return false;
+        }
+    }
     const uint8_t *feed = memchr(exchange->in, '\n', exchange->head_len);
     while (feed != NULL) {
         if (feed == exchange->in || feed[-1] != '\r' || (feed + 1 < end && is_blank(feed[1]))) {
@@ -349,6 +389,9 @@ static unsigned check_head(struct connection *connection)
     }
     if (parser->http_major != 1) {
         return 505;
+    }
+    if (parser->method == HTTP_CONNECT) {
+        return 501; /* the parser takes what follows for the tunnel's, also a stated body */
     }
     for (size_t i = 0; i < exchange->place_count; i++) {
         const struct header_place *place = &exchange->places[i];
@@ -442,7 +485,6 @@ static void deliver(struct connection *connection)
     struct loop *loop = connection->loop;
     struct exchange *exchange = connection->exchange;
     struct http_request *request = &exchange->request;
-    bool chunked = (exchange->parser.flags & F_CHUNKED) != 0;
     connection->state = CONNECTION_BUSY;
     connection->since_ms = uv_now(&loop->uv);
     http_body_release(connection);
@@ -455,8 +497,9 @@ static void deliver(struct connection *connection)
     request->received_ns = clock_mono_ns();
     request->keep_alive = http_should_keep_alive(&exchange->parser) != 0;
     request->peer = bytes_cstr(connection->peer);
-    request->body = chunked ? buf_bytes(&exchange->chunks)
-                            : at_place(exchange, exchange->body_at, exchange->body_len);
+    request->body = is_chunked(exchange)
+                        ? buf_bytes(&exchange->chunks)
+                        : at_place(exchange, exchange->body_at, exchange->body_len);
     set_target(request, at_place(exchange, exchange->url_at, exchange->url_len));
     set_headers(request, exchange);
     figure_add(&loop->requests, 1);
@@ -503,6 +546,7 @@ static void message_reset(struct exchange *exchange, struct connection *connecti
     exchange->last_was_value = false;
     exchange->head_done = false;
     exchange->complete = false;
+    exchange->chunk_reader = (struct chunk_reader){0};
     if (exchange->chunks.cap > KEEP_BYTES) {
         buf_fini(&exchange->chunks);
     }

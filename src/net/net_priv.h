@@ -30,6 +30,26 @@ enum connection_state {
     CONNECTION_CLOSING /* what comes is thrown away; what is queued is sent, then it closes */
 };
 
+/* Where in a chunked body the next byte belongs. */
+enum chunk_state {
+    CHUNK_SIZE,
+    CHUNK_EXTENSION,
+    CHUNK_SIZE_END, /* the CR of a size's line was read */
+    CHUNK_DATA,     /* left bytes of it, then its CR */
+    CHUNK_DATA_END,
+    CHUNK_LAST, /* after the chunk of size 0 */
+    CHUNK_LAST_END,
+    CHUNK_DONE
+};
+#define CHUNK_DIGITS_MAX 8u /* of a size: more than any body may have */
+#define CHUNK_LINE_MAX 256u /* a size and its extensions, which nobody reads */
+
+struct chunk_reader {
+    enum chunk_state state;
+    unsigned line_len; /* of the size's line so far */
+    uint64_t left;
+};
+
 /* A header as offsets from the start of the message, since the bytes may move while they arrive. */
 struct header_place {
     uint32_t name_at, name_len, value_at, value_len;
@@ -53,6 +73,7 @@ struct exchange {
     bool last_was_value;
     bool head_done;
     bool complete;
+    struct chunk_reader chunk_reader;
     struct buf chunks; /* of a chunked body */
     struct buf ahead;  /* what came while the service had the request */
     struct arena arena;
@@ -160,6 +181,12 @@ void http_continue(struct connection *connection);
 bool http_body_reserve(struct connection *connection, size_t len);
 void http_body_release(struct connection *connection);
 void exchange_free(struct exchange *exchange);
+
+/* ---- chunks.c ---- */
+/* Appends the data of the chunks to out; *taken is less than data.len only at the end, when the
+ * state is CHUNK_DONE. A zeroed reader begins. ERR_INVALID: not chunks; ERR_RANGE: out is full. */
+MUST_USE enum err chunks_read(struct chunk_reader *reader, struct bytes data, struct buf *out,
+                              size_t *taken);
 
 /* ---- answer.c ---- */
 void http_refuse(struct connection *connection, unsigned status);

@@ -119,7 +119,7 @@ static void requests_arrive_whole_however_they_are_cut(void)
     static const char text[] =
         "POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nX-Empty:\r\n\r\nhello"
         "POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
-        "chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+        "chunked\r\n\r\n3;note=\"x y\"\r\nabc\r\n02\r\nde\r\n0\r\n\r\n"
         "GET /last HTTP/1.1\r\nHost: x\r\n\r\n";
     for (size_t cut = 1; cut < sizeof(text) - 1; cut++) {
         int fd = dial();
@@ -171,6 +171,8 @@ static void large_bodies_and_their_limit(void)
     free(body);
 }
 
+#define CHUNKED "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 static void malformed_requests_get_one_4xx_and_the_end(void)
 {
     static const struct {
@@ -190,6 +192,17 @@ static void malformed_requests_get_one_4xx_and_the_end(void)
         {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", "400"},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501"},
         {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"},
+        {"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "400"},
+        {"GET / HTTP/1.1\r\nX:\r!Host: a\r\n\r\n", "400"},
+        {"CONNECT a:1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "501"},
+        {CHUNKED "3\r\nabc\r(0\r\n\r\n", "400"},
+        {CHUNKED "3\r\nabcde0\r\n\r\n", "400"},
+        {CHUNKED "3\r(abc\r\n0\r\n\r\n", "400"},
+        {CHUNKED "3 \r\nabc\r\n0\r\n\r\n", "400"},
+        {CHUNKED "3;\nabc\r\nabc\r\n0\r\n\r\n", "400"},
+        {CHUNKED "000000003\r\nabc\r\n0\r\n\r\n", "400"},
+        {CHUNKED "0\r\nX: trailer\r\n\r\n", "400"},
+        {CHUNKED "0\r\n\rX", "400"},
         {"GET / HTTP/1.1\r\nHost: a\r\nExpect: magic\r\n\r\n", "417"},
         {"GET / HTTP/2.0\r\nHost: a\r\n\r\n", "505"},
     };
