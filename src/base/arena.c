@@ -1,4 +1,7 @@
-/* Chunks in a list, a bump pointer in the newest. */
+/* Chunks in a list, a bump pointer in the newest.
+ *
+ * Under AddressSanitizer what nobody was given is poisoned and a gap follows each block, so that an
+ * overrun inside a chunk is found like one of the heap's. */
 #include "base/arena.h"
 
 #include "base/assert.h"
@@ -10,6 +13,22 @@
 #define ARENA_ALIGN 16u
 #define ARENA_CHUNK_MIN (16u * 1024u)
 #define ARENA_KEEP_MAX (256u * 1024u) /* a reset arena keeps no chunk above this */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_ASAN 1
+#endif
+#endif
+#ifdef ARENA_ASAN
+#include <sanitizer/asan_interface.h>
+#define ARENA_GAP ARENA_ALIGN
+#else
+#define ASAN_POISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
+#define ARENA_GAP 0u
+#endif
 
 struct arena_chunk {
     struct arena_chunk *older;
@@ -50,6 +69,7 @@ void arena_reset(struct arena *arena)
         chunk = older;
     }
     keep->older = NULL;
+    ASAN_POISON_MEMORY_REGION(keep->data, keep->size);
     arena->next = keep->data;
     arena->end = keep->data + keep->size;
     arena->used = keep->size;
@@ -58,10 +78,10 @@ void arena_reset(struct arena *arena)
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t room = (size_t)(arena->end - arena->next);
-    if (size > SIZE_MAX - ARENA_ALIGN) {
+    if (size > SIZE_MAX - ARENA_ALIGN - ARENA_GAP) {
         return NULL;
     }
-    size_t rounded = (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+    size_t rounded = (size + ARENA_GAP + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
     if (rounded == 0) {
         rounded = ARENA_ALIGN;
     }
@@ -72,6 +92,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     void *block = arena->next;
     arena->next += rounded;
+    ASAN_UNPOISON_MEMORY_REGION(block, size);
     return block;
 }
 
@@ -133,6 +154,7 @@ static bool arena_grow(struct arena *arena, size_t size)
     chunk->older = arena->chunks;
     chunk->size = want;
     arena->chunks = chunk;
+    ASAN_POISON_MEMORY_REGION(chunk->data, want);
     arena->next = chunk->data;
     arena->end = chunk->data + want;
     arena->used += want;
