@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #define FORMAT_VERSION 1u
+#define FORMAT_LEN_MAX 65536u
 #define REPLAY_BATCH_BYTES (4u * 1024u * 1024u)
 #define READ_QUEUE_MAX 16384u
 #define MIB (1024u * 1024u)
@@ -183,11 +184,11 @@ static enum err write_format(const char *data, const char *path)
     return directory_sync(data);
 }
 
+/* Only the version is read of a file that another version wrote: what follows may be anything. */
 static enum err check_format(struct store *store, const char *data, struct store_report *report)
 {
     char path[PATH_ROOM];
     char log[PATH_ROOM];
-    char text[64];
     unsigned version = 0;
     unsigned epoch = 0;
     struct bytes found;
@@ -202,17 +203,15 @@ static enum err check_format(struct store *store, const char *data, struct store
         store->epoch = EPOCH_FIRST;
         return write_format(data, path);
     }
-    TRY(file_read_all(path, sizeof(text) - 1, &store->names, &found));
-    memcpy(text, found.ptr, found.len);
-    text[found.len] = 0;
-    if (sscanf(text, "headwater data %u\nepoch %u", &version, &epoch) != 2 || epoch < EPOCH_FIRST ||
-        epoch > 9999) {
-        return damaged(report, path, "it cannot be read as the format of a data directory");
-    }
-    if (version != FORMAT_VERSION) {
+    TRY(file_read_all(path, FORMAT_LEN_MAX, &store->names, &found));
+    int fields = sscanf((const char *)found.ptr, "headwater data %u\nepoch %u", &version, &epoch);
+    if (fields >= 1 && version != FORMAT_VERSION) {
         return damaged(report, path,
                        "written by a version of Headwater that this one does not "
                        "know: start that version or a newer one");
+    }
+    if (fields != 2 || epoch < EPOCH_FIRST || epoch > 9999) {
+        return damaged(report, path, "it cannot be read as the format of a data directory");
     }
     store->epoch = epoch;
     return OK;

@@ -134,20 +134,42 @@ static void a_second_process_is_told_who_has_the_directory(void)
     world_remove(&world);
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
 static void a_format_that_is_not_ours_is_refused(void)
 {
+    static const char *const unknown[] = {
+        "headwater data 2\nepoch 1000\n", "headwater data 7\nfeatures: of a later time\n",
+        "headwater data 12\nepoch 1000\nand more than this version would ever write: "
+        "0123456789012345678901234567890123456789012345678901234567890123456789\n"};
+    static const char *const unreadable[] = {"", "epoch 1000\n", "headwater data 1\n",
+                                             "headwater data 1\nepoch 7\n"};
     struct world world;
     char path[96];
     world_init(&world);
     world_open(&world);
     world_close(&world);
     snprintf(path, sizeof(path), "%s/FORMAT", world.dir);
-    FILE *file = fopen(path, "w");
-    CHECK(file != NULL && fputs("headwater data 2\nepoch 1000\n", file) > 0 && fclose(file) == 0);
-    CHECK(store_open(&world.options, &world.store, &world.report) == ERR_DAMAGED);
+    for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+        write_file(path, unknown[i]);
+        CHECK(store_open(&world.options, &world.store, &world.report) == ERR_DAMAGED);
+        CHECK(strstr(world.report.log.reason, "start that version or a newer one") != NULL);
+    }
+    for (size_t i = 0; i < sizeof(unreadable) / sizeof(unreadable[0]); i++) {
+        write_file(path, unreadable[i]);
+        CHECK(store_open(&world.options, &world.store, &world.report) == ERR_DAMAGED);
+        CHECK(strstr(world.report.log.reason, "cannot be read as the format") != NULL);
+    }
     CHECK(unlink(path) == 0);
     CHECK(store_open(&world.options, &world.store, &world.report) == ERR_DAMAGED);
     CHECK_BYTES(bytes_cstr(world.report.log.file), bytes_cstr(path));
+    write_file(path, "headwater data 1\nepoch 1000\n");
+    world_open(&world);
+    world_close(&world);
     world_remove(&world);
 }
 
