@@ -178,7 +178,7 @@ static enum err drop_stream(struct task *task, struct reader *reader, struct cha
     return OK;
 }
 
-void store_trim(struct store *store, uint64_t now_ms)
+void store_hide_old(struct store *store, uint64_t now_ms)
 {
     uint64_t until_ms = now_ms > store->retention_ms ? now_ms - store->retention_ms : 0;
     uint64_t commit = log_commit_before(store->log, until_ms);
@@ -186,7 +186,12 @@ void store_trim(struct store *store, uint64_t now_ms)
         atomic_store_explicit(&store->trim, commit, memory_order_relaxed);
         log_set_trim(store->log, commit);
     }
+}
+
+void store_trim(struct store *store, uint64_t now_ms)
+{
     enum err err = OK;
+    store_hide_old(store, now_ms);
     while (err == OK) {
         struct keeper_task own = {0};
         const struct catalogue *catalogue = store_catalogue_pin(store);

@@ -372,8 +372,11 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     struct replay replay = {store, state, report};
     enum err err = log_replay(store->log, state->applied, replay_record, &replay);
     if (err == ERR_DAMAGED && report->log.reason[0] == 0) {
+        snprintf(report->log.file, sizeof(report->log.file), "%.250s/log", store->data);
         snprintf(report->log.reason, sizeof(report->log.reason),
-                 "the record after commit %llu cannot be read", (unsigned long long)state->applied);
+                 "the record after commit %llu cannot be read: restore log and view from one copy, "
+                 "or move the data directory aside",
+                 (unsigned long long)state->applied);
     }
     TRY(err);
     if (report->replayed_commits > 0 || state->applied == 0) {
@@ -383,6 +386,8 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     atomic_store_explicit(&store->counters.flushed, report->view_commit, memory_order_relaxed);
     atomic_store_explicit(&store->catalogue_commit, store->catalogue->commit, memory_order_relaxed);
     log_publish(store->log, log_last(store->log));
+    /* The view may know an older trim point than readers have seen: it is written with commits. */
+    store_hide_old(store, store_now_ms(store));
     return OK;
 }
 

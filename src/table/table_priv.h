@@ -349,7 +349,9 @@ MUST_USE enum err keeper_open(struct store *store, struct keeper **keeper);
 void keeper_close(struct keeper *keeper);
 /* What is visible goes to the view's files, and the log is told so. */
 void store_flush(struct store *store);
-/* Stream records older than the retention are hidden; closed streams wholly below are dropped. */
+/* Stream records older than the retention are hidden from now on. */
+void store_hide_old(struct store *store, uint64_t now_ms);
+/* That, and closed streams that are hidden wholly are dropped, by commits. */
 void store_trim(struct store *store, uint64_t now_ms);
 void store_forget_tokens(struct store *store, uint64_t now_ms);
 /* Looks how much of the volume is left. */

@@ -240,6 +240,40 @@ static void a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old(void)
     world_remove(&world);
 }
 
+static uint64_t trim_at_open(struct world *world)
+{
+    world_open(world);
+    uint64_t trim = atomic_load(&world->store->trim); /* the keeper has hardly begun */
+    world_close(world);
+    return trim;
+}
+
+/* What a reader was told is too old stays so over a kill, without a commit in between. */
+static void what_was_hidden_is_hidden_after_a_start(void)
+{
+    struct world world;
+    struct world copy;
+    struct seat seat;
+    char command[160];
+    world_init(&world);
+    world_init(&copy);
+    world.options.retention_ms = 1;
+    copy.options.retention_ms = 1;
+    world_open(&world);
+    make_table(world.store, "t", STREAM_NEW_IMAGE);
+    seat_init(&seat, world.store);
+    CHECK(put(&seat, "t", "a", 1) == OK);
+    store_trim(world.store, store_now_ms(world.store) + 1000);
+    CHECK(atomic_load(&world.store->trim) == 2);
+    snprintf(command, sizeof(command), "cp -a '%s/.' '%s'", world.dir, copy.dir);
+    CHECK(system(command) == 0);
+    seat_fini(&seat);
+    world_close(&world);
+    CHECK(trim_at_open(&copy) == 2);
+    world_remove(&world);
+    world_remove(&copy);
+}
+
 /* ---- followers ---- */
 
 struct watcher {
@@ -377,6 +411,7 @@ int main(void)
     RUN(a_transaction_is_one_commit_with_its_records_in_order);
     RUN(an_old_image_is_the_new_image_before_it);
     RUN(a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old);
+    RUN(what_was_hidden_is_hidden_after_a_start);
     RUN(an_event_is_never_newer_than_what_its_follower_reads);
     RUN(the_end_of_a_stream_wakes_its_follower);
     return CHECK_RESULT();
