@@ -7,8 +7,8 @@
 
 The program is build/<preset>/bin/headwater, where HEADWATER_PRESET names the preset (release unless set). What needs the
 test hooks asks for them: hooks=True takes the debug build instead of a release build, and with it come
-move_clock() and hold_followers(). Only this process's own children
-are stopped, by their ids.
+move_clock() and hold_followers(). A program with hooks evaluates each proposal twice and ends where the
+bytes differ. Only this process's own children are stopped, by their ids.
 """
 
 import datetime
@@ -168,7 +168,11 @@ class Server:
 
     def start(self):
         """Starts it on the address it had before, if any, so that clients find it again."""
-        hooks = ["--test-clock", self.clock, "--test-hold-follower", self.hold] if self.hooks else []
+        hooks = []
+        if self.hooks:
+            hooks += ["--test-clock", self.clock, "--test-hold-follower", self.hold]
+        if self.hooks or PRESET != "release":
+            hooks += ["--test-repeat-evaluation"]
         self.process = Process("serve", "--listen", self.address, "--data", self.data, *hooks,
                                *self.options, environment=self.environment, hooks=self.hooks,
                                under=self.under)
