@@ -1,8 +1,9 @@
 /* Accounts and sessions. A password is kept as argon2id's encoded hash, made and checked on a
- * worker; a session token is 32 random bytes of which only the SHA-256 is kept, in chat_aux, for 12
- * hours. */
+ * worker; a session token is 32 random bytes of which only the SHA-256 is kept, in chat_user, for
+ * 12 hours. */
 #include "base/base64.h"
 #include "base/digest.h"
+#include "base/hash.h"
 #include "chat/chat_priv.h"
 #include "sys/random.h"
 
@@ -45,6 +46,9 @@ static void session_verified(struct job *job);
 static void session_written(struct job *job);
 static void session_removed(struct job *job);
 static void token_read(struct job *job);
+static _Atomic uint64_t *attempt_slot(struct job *job, const struct account *account);
+static bool attempt_take(struct job *job, const struct account *account);
+static void attempt_give_back(struct job *job, const struct account *account);
 static void submit(struct job *job, void (*run)(struct work *work), void (*next)(struct job *job));
 
 void users_post(struct job *job, struct json body)
@@ -108,7 +112,7 @@ static void submit(struct job *job, void (*run)(struct work *work), void (*next)
 {
     job->next = next;
     job->work = (struct work){.home = loop_mailbox(job->chat->loop), .run = run, .done = hash_done};
-    if (pool_submit(job->chat->chat->pool, &job->work) != OK) {
+    if (pool_submit(job->chat->chat->hashers, &job->work) != OK) {
         job_problem(job, PROBLEM_BUSY, NULL);
     }
 }
@@ -118,10 +122,16 @@ static struct job *job_of(struct work *work)
     return (struct job *)(void *)((char *)work - offsetof(struct job, work));
 }
 
+static bool is_stopping(struct work *work)
+{
+    return atomic_load_explicit(&job_of(work)->chat->chat->stopping, memory_order_relaxed);
+}
+
 static void hash_run(struct work *work)
 {
     struct account *account = job_of(work)->flow;
     account->right =
+        !is_stopping(work) &&
         argon2id_hash_encoded(HASH_PASSES, HASH_KIB, HASH_LANES, account->password.ptr,
                               account->password.len, account->salt, sizeof(account->salt), 32,
                               account->hash, sizeof(account->hash)) == ARGON2_OK;
@@ -129,8 +139,7 @@ static void hash_run(struct work *work)
 
 static void hash_done(struct work *work)
 {
-    struct job *job = job_of(work);
-    job->next(job);
+    job_step(job_of(work));
 }
 
 /* Profile, secret and the lock on the handle in one transaction: the lock's condition is what makes
@@ -197,7 +206,7 @@ static void user_written(struct job *job)
 void sessions_post(struct job *job, struct json body)
 {
     struct account *account = account_read(job, body, false);
-    if (account == NULL) {
+    if (account == NULL || !attempt_take(job, account)) {
         return;
     }
     job->flow = account;
@@ -244,8 +253,8 @@ static void session_auth_read(struct job *job)
 static void verify_run(struct work *work)
 {
     struct account *account = job_of(work)->flow;
-    account->right =
-        argon2id_verify(account->hash, account->password.ptr, account->password.len) == ARGON2_OK;
+    account->right = !is_stopping(work) && argon2id_verify(account->hash, account->password.ptr,
+                                                           account->password.len) == ARGON2_OK;
 }
 
 static void session_verified(struct job *job)
@@ -256,6 +265,7 @@ static void session_verified(struct job *job)
         job_problem(job, PROBLEM_BAD_CREDENTIALS, NULL);
         return;
     }
+    attempt_give_back(job, account);
     struct session *session = arena_zalloc(arena, sizeof(*session));
     if (session == NULL) {
         job_problem(job, PROBLEM_INTERNAL, NULL);
@@ -277,7 +287,7 @@ static void session_verified(struct job *job)
     item_build_s(&build, BYTES("uid"), bytes_of(account->id, CHAT_ID_LEN));
     item_build_s(&build, BYTES("handle"), account->handle);
     item_build_i64(&build, BYTES("expires"), (int64_t)session->expires_ms);
-    job->in.put = (struct put_item_in){.table_name = TABLE_AUX};
+    job->in.put = (struct put_item_in){.table_name = TABLE_USER};
     if (item_build_end(&build, &job->in.put.item) != OK) {
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
@@ -306,10 +316,60 @@ static void session_written(struct job *job)
     job_answer(job, 201, false);
 }
 
-void sessions_delete(struct job *job)
+/* ---- guesses ---- */
+
+/* Each attempt takes one of a few places, which come back one a minute; a right password gives its
+ * own back. So a guesser is slowed to 60 an hour before any hash is made, and nobody can lock
+ * somebody else out from another address. Handles that share a slot share the limit. */
+static _Atomic uint64_t *attempt_slot(struct job *job, const struct account *account)
 {
+    struct bytes who = arena_printf(&job->arena, "%.*s|%.*s", BYTES_FMT(account->folded),
+                                    BYTES_FMT(job->request->peer));
+    return &job->chat->chat->attempts[hash_key(who) % CHAT_ATTEMPT_SLOTS];
+}
+
+static bool attempt_take(struct job *job, const struct account *account)
+{
+    const uint64_t span_ms = (uint64_t)CHAT_ATTEMPTS_MAX * CHAT_ATTEMPT_MS;
+    _Atomic uint64_t *slot = attempt_slot(job, account);
+    uint64_t free_at = atomic_load_explicit(slot, memory_order_relaxed);
+    for (;;) {
+        /* Further ahead than it can be: the clock was set back. */
+        bool past = free_at < job->now_ms || free_at > job->now_ms + span_ms;
+        uint64_t wanted = (past ? job->now_ms : free_at) + CHAT_ATTEMPT_MS;
+        if (wanted > job->now_ms + span_ms) {
+            uint64_t seconds = (wanted - job->now_ms - span_ms + 999) / 1000;
+            job->extra_head =
+                arena_printf(&job->arena, "Retry-After: %llu\r\n", (unsigned long long)seconds);
+            struct bytes detail =
+                arena_printf(&job->arena, "try again in %llu s%c", (unsigned long long)seconds, 0);
+            job_problem(job, PROBLEM_MANY_ATTEMPTS, (const char *)detail.ptr);
+            return false;
+        }
+        if (atomic_compare_exchange_weak_explicit(slot, &free_at, wanted, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+            return true;
+        }
+    }
+}
+
+static void attempt_give_back(struct job *job, const struct account *account)
+{
+    _Atomic uint64_t *slot = attempt_slot(job, account);
+    uint64_t free_at = atomic_load_explicit(slot, memory_order_relaxed);
+    while (free_at >= CHAT_ATTEMPT_MS &&
+           !atomic_compare_exchange_weak_explicit(slot, &free_at, free_at - CHAT_ATTEMPT_MS,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+/* ---- sessions ---- */
+
+void sessions_delete(struct job *job, struct json body)
+{
+    (void)body;
     job->in.remove = (struct delete_item_in){
-        .table_name = TABLE_AUX,
+        .table_name = TABLE_USER,
         .key = key_item(&job->arena, key_token(&job->arena, job->token_hash), BYTES("#"))};
     job_start(job, &op_delete_item, &job->in.remove, session_removed);
 }
@@ -319,7 +379,6 @@ static void session_removed(struct job *job)
     if (job_failed(job)) {
         return;
     }
-    sockets_close_token(job->chat, job->token_hash);
     buf_clear(&job->chat->out);
     job_answer(job, 204, false);
 }
@@ -340,7 +399,10 @@ void authenticate(struct job *job, struct bytes token, void (*next)(struct job *
     }
     *after = next;
     job->flow = after;
-    job_get(job, TABLE_AUX, key_token(&job->arena, job->token_hash), BYTES("#"), token_read);
+    if (job->socket != NULL) {
+        memcpy(job->socket->token_hash, job->token_hash, sizeof(job->token_hash));
+    }
+    job_get(job, TABLE_USER, key_token(&job->arena, job->token_hash), BYTES("#"), token_read);
 }
 
 static void token_read(struct job *job)

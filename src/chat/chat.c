@@ -5,8 +5,10 @@
 #include "sys/clock.h"
 
 #include <stdio.h>
+#include <strings.h>
 
-#define OUT_BYTES_MAX (16u * 1024u * 1024u)
+/* A page of the longest messages, each byte of text escaped to six, fits. */
+#define OUT_BYTES_MAX (32u * 1024u * 1024u)
 #define JOB_BYTES_MAX (32u * 1024u * 1024u)
 
 struct problem_row {
@@ -29,30 +31,69 @@ const struct chat_table chat_tables[] = {
 };
 const size_t chat_table_count = sizeof(chat_tables) / sizeof(chat_tables[0]);
 
-static void route(struct job *job);
-static void route_conversation(struct job *job);
+/* What a path and a method are answered by. A path is looked up by its parts: {c} stands for one
+ * conversation. */
+struct route {
+    struct bytes path; /* all of it, or what follows /v1/conversations/{c}/ */
+    bool in_conversation;
+    bool open; /* needs no session */
+    bool body; /* a JSON object comes with it */
+    enum http_verb method;
+    const char *method_name;
+    void (*run)(struct job *job, struct json body);
+};
+
+#define ROUTE(path, in_conversation, open, body, method, run)                                      \
+    {                                                                                              \
+        BYTES_INIT(path), in_conversation, open, body, HTTP_METHOD_##method, #method, run          \
+    }
+static const struct route routes[] = {
+    ROUTE("/v1/users", false, true, true, POST, users_post),
+    ROUTE("/v1/sessions", false, true, true, POST, sessions_post),
+    ROUTE("/v1/sessions/current", false, false, false, DELETE, sessions_delete),
+    ROUTE("/v1/conversations", false, false, true, POST, conversations_post),
+    ROUTE("/v1/conversations", false, false, false, GET, conversations_get),
+    ROUTE("messages", true, false, true, POST, messages_post),
+    ROUTE("messages", true, false, false, GET, messages_get),
+    ROUTE("events", true, false, false, GET, events_get),
+    ROUTE("read", true, false, true, PUT, read_put),
+};
+#define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
+
+static const struct route *find_route(struct job *job);
+static void run_route(struct job *job);
 static struct bytes bearer(const struct http_request *request);
 static bool split_path(struct bytes path, struct bytes *cid, struct bytes *rest);
 static void call_done(struct op_call *call);
+static void answer_frame(struct job *job);
 static void every_second(struct loop_timer *timer);
-static void add_problem(struct buf *out, const struct job *job, enum problem problem,
-                        const char *detail);
+static void add_problem(struct buf *out, enum problem problem, const char *detail);
 static bool origin_allowed(const struct chat *chat, const struct http_request *request);
 
 enum err chat_open(const struct chat_options *options, struct chat **out)
 {
     struct chat *chat = mem_zalloc(1, sizeof(*chat));
-    chat->pool = options->pool;
+    chat->ping_ms = options->ping_ms;
     chat->origins = options->origins;
     chat->session_ms = options->session_ms == 0 ? 12u * 3600u * 1000u : options->session_ms;
     chat->key_ms = options->key_ms == 0 ? 7u * 24u * 3600u * 1000u : options->key_ms;
     *out = chat;
-    return OK;
+    return pool_open(CHAT_HASHES_MAX, CHAT_HASH_QUEUE_MAX, "hasher", &chat->hashers);
+}
+
+void chat_stop(struct chat *chat)
+{
+    atomic_store_explicit(&chat->stopping, true, memory_order_relaxed);
 }
 
 void chat_close(struct chat *chat)
 {
-    mem_free(chat);
+    if (chat != NULL) {
+        if (chat->hashers != NULL) {
+            pool_close(chat->hashers);
+        }
+        mem_free(chat);
+    }
 }
 
 enum err chat_loop_open(struct chat *chat, struct loop *loop, struct client *client,
@@ -99,11 +140,6 @@ size_t chat_in_flight(const struct chat_loop *chat)
     return chat == NULL ? 0 : chat->jobs;
 }
 
-void chat_turn_end(struct chat_loop *chat)
-{
-    (void)chat; /* frames are sent by net's own flush; nothing is collected yet */
-}
-
 void chat_figures(const struct chat *chat, struct chat_figures *out)
 {
 #define READ(field) .field = atomic_load_explicit(&chat->field, memory_order_relaxed)
@@ -117,93 +153,83 @@ void chat_request(struct chat_loop *chat, struct http_request *request)
 {
     struct job *job = job_new(chat, request, NULL);
     if (job == NULL) {
+        buf_clear(&chat->out);
+        add_problem(&chat->out, PROBLEM_BUSY, NULL);
         http_respond(request, 503,
                      BYTES("Content-Type: application/problem+json\r\nRetry-After: 1\r\n"),
-                     BYTES("{\"status\":503,\"code\":\"busy\",\"retryable\":true}"));
+                     buf_bytes(&chat->out));
         return;
     }
     if (!origin_allowed(chat->chat, request)) {
         job_problem(job, PROBLEM_BAD_ORIGIN, NULL);
-    } else if (bytes_equal(request->path, BYTES("/v1/ws"))) {
+        return;
+    }
+    if (bytes_equal(request->path, BYTES("/v1/ws"))) {
         job_end(job);
         socket_open(chat, request);
-    } else if (bytes_equal(request->path, BYTES("/v1/users")) ||
-               bytes_equal(request->path, BYTES("/v1/sessions"))) {
-        struct json body;
-        bool users = request->path.len == strlen("/v1/users");
-        if (request->method != HTTP_METHOD_POST) {
-            job_problem(job, PROBLEM_BAD_METHOD, NULL);
-        } else if (json_parse(chat->parser, request->body, &body) != OK ||
-                   json_type(body) != JSON_OBJECT) {
+        return;
+    }
+    job->route = find_route(job);
+    if (job->route == NULL) {
+        return;
+    }
+    if (job->route->open) {
+        run_route(job);
+    } else {
+        authenticate(job, bearer(request), run_route);
+    }
+}
+
+/* NULL: the job is answered. */
+static const struct route *find_route(struct job *job)
+{
+    struct http_request *request = job->request;
+    struct bytes rest = BYTES_NONE;
+    bool in_conversation = split_path(request->path, &job->cid, &rest);
+    struct bytes path = in_conversation ? rest : request->path;
+    struct bytes allow = BYTES("");
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const struct route *route = &routes[i];
+        if (route->in_conversation != in_conversation || !bytes_equal(route->path, path)) {
+            continue;
+        }
+        if (route->method == request->method) {
+            return route;
+        }
+        allow = arena_printf(&job->arena, "%.*s%s%s", BYTES_FMT(allow), allow.len > 0 ? ", " : "",
+                             route->method_name);
+    }
+    if (allow.len > 0) {
+        job->extra_head = arena_printf(&job->arena, "Allow: %.*s\r\n", BYTES_FMT(allow));
+    }
+    job_problem(job, allow.len > 0 ? PROBLEM_BAD_METHOD : PROBLEM_NOT_FOUND, NULL);
+    return NULL;
+}
+
+/* The user is known where the route needs one. A body must say that it is JSON: no form of another
+ * site's page can. */
+static void run_route(struct job *job)
+{
+    struct http_request *request = job->request;
+    struct json body = {0};
+    if (job->route->body) {
+        struct bytes type = http_header_get(request, BYTES("content-type"), NULL);
+        const struct bytes wanted = BYTES("application/json");
+        bool json =
+            type.len >= wanted.len &&
+            strncasecmp((const char *)type.ptr, (const char *)wanted.ptr, wanted.len) == 0 &&
+            (type.len == wanted.len || strchr("; ", type.ptr[wanted.len]) != NULL);
+        if (!json) {
+            job_problem(job, PROBLEM_BAD_TYPE, NULL);
+            return;
+        }
+        if (json_parse(job->chat->parser, request->body, &body) != OK ||
+            json_type(body) != JSON_OBJECT) {
             job_problem(job, PROBLEM_BAD_JSON, NULL);
-        } else if (users) {
-            users_post(job, body);
-        } else {
-            sessions_post(job, body);
+            return;
         }
-    } else {
-        authenticate(job, bearer(request), route);
     }
-}
-
-/* Everything below needs a user. */
-static void route(struct job *job)
-{
-    struct http_request *request = job->request;
-    struct json body;
-    bool post = request->method == HTTP_METHOD_POST;
-    if (bytes_equal(request->path, BYTES("/v1/sessions/current"))) {
-        if (request->method == HTTP_METHOD_DELETE) {
-            sessions_delete(job);
-        } else {
-            job_problem(job, PROBLEM_BAD_METHOD, NULL);
-        }
-    } else if (!bytes_equal(request->path, BYTES("/v1/conversations"))) {
-        route_conversation(job);
-    } else if (request->method == HTTP_METHOD_GET) {
-        conversations_get(job);
-    } else if (!post) {
-        job_problem(job, PROBLEM_BAD_METHOD, NULL);
-    } else if (json_parse(job->chat->parser, request->body, &body) != OK ||
-               json_type(body) != JSON_OBJECT) {
-        job_problem(job, PROBLEM_BAD_JSON, NULL);
-    } else {
-        conversations_post(job, body);
-    }
-}
-
-static void route_conversation(struct job *job)
-{
-    struct http_request *request = job->request;
-    struct bytes cid;
-    struct bytes rest;
-    struct json body;
-    bool known = split_path(request->path, &cid, &rest);
-    bool messages = known && bytes_equal(rest, BYTES("messages"));
-    bool events = known && bytes_equal(rest, BYTES("events"));
-    bool read = known && bytes_equal(rest, BYTES("read"));
-    bool sends = messages && request->method == HTTP_METHOD_POST;
-    bool marks = read && request->method == HTTP_METHOD_PUT;
-    if (!messages && !events && !read) {
-        job_problem(job, PROBLEM_NOT_FOUND, NULL);
-    } else if ((sends || marks) && (json_parse(job->chat->parser, request->body, &body) != OK ||
-                                    json_type(body) != JSON_OBJECT)) {
-        job_problem(job, PROBLEM_BAD_JSON, NULL);
-    } else if (sends) {
-        struct bytes key = http_header_get(request, BYTES("idempotency-key"), NULL);
-        if (key.len >= 2 && key.ptr[0] == '"' && key.ptr[key.len - 1] == '"') {
-            key = bytes_of(key.ptr + 1, key.len - 2); /* the draft's quoted form */
-        }
-        message_send(job, cid, key, body);
-    } else if (marks) {
-        read_put(job, cid, body);
-    } else if (messages && request->method == HTTP_METHOD_GET) {
-        messages_get(job, cid);
-    } else if (events && request->method == HTTP_METHOD_GET) {
-        events_get(job, cid);
-    } else {
-        job_problem(job, PROBLEM_BAD_METHOD, NULL);
-    }
+    job->route->run(job, body);
 }
 
 /* "/v1/conversations/{cid}/{rest}" */
@@ -320,8 +346,31 @@ void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes 
 
 static void call_done(struct op_call *call)
 {
-    struct job *job = call->user;
-    job->next(job);
+    job_step(call->user);
+}
+
+/* A call may end before job_start has returned, and its next step may start another one: steps take
+ * turns here instead of nesting, so that a thousand of them need no more stack than one. */
+void job_step(struct job *job)
+{
+    struct chat_loop *chat = job->chat;
+    job->waiting = NULL;
+    if (chat->first_ready == NULL) {
+        chat->first_ready = job;
+    } else {
+        chat->last_ready->waiting = job;
+    }
+    chat->last_ready = job;
+    if (chat->stepping) {
+        return;
+    }
+    chat->stepping = true;
+    while (chat->first_ready != NULL) {
+        struct job *first = chat->first_ready;
+        chat->first_ready = first->waiting;
+        first->next(first);
+    }
+    chat->stepping = false;
 }
 
 struct bytes job_item(const struct job *job)
@@ -350,55 +399,71 @@ bool job_failed(struct job *job)
 void job_answer(struct job *job, unsigned status, bool replayed)
 {
     struct chat_loop *chat = job->chat;
+    if (chat->out.failed || job->text.failed) {
+        NOTE(NOTE_ERROR, "chat.answer_too_large");
+        job_problem(job, PROBLEM_INTERNAL, NULL);
+        return;
+    }
     if (job->request != NULL) {
         struct bytes head =
             replayed ? BYTES("Content-Type: application/json\r\nCache-Control: "
                              "no-store\r\nIdempotent-Replayed: true\r\n")
                      : BYTES("Content-Type: application/json\r\nCache-Control: no-store\r\n");
         http_respond(job->request, status, head, buf_bytes(&chat->out));
-    } else if (job->socket->ws != NULL) {
-        buf_clear(&chat->event);
-        buf_printf(&chat->event, "{\"id\":%lld,\"%s\":", (long long)job->frame_id, job->frame_verb);
-        buf_add(&chat->event, buf_bytes(&chat->out));
-        buf_add_cstr(&chat->event, "}");
-        IGNORE(ws_send(job->socket->ws,
-                       buf_bytes(&chat->event))); /* closed or too slow: its end is coming */
+    } else {
+        answer_frame(job);
     }
     job_end(job);
+}
+
+/* chat->out under the frame's id and verb. */
+static void answer_frame(struct job *job)
+{
+    struct chat_loop *chat = job->chat;
+    if (job->socket->ws == NULL) {
+        return;
+    }
+    buf_clear(&chat->event);
+    buf_printf(&chat->event, "{\"id\":%lld,\"%s\":", (long long)job->frame_id, job->frame_verb);
+    buf_add(&chat->event, buf_bytes(&chat->out));
+    buf_add_cstr(&chat->event, "}");
+    IGNORE(ws_send(job->socket->ws,
+                   buf_bytes(&chat->event))); /* closed or too slow: its end is coming */
 }
 
 void job_problem(struct job *job, enum problem problem, const char *detail)
 {
     struct chat_loop *chat = job->chat;
+    const struct problem_row *row = &problems[problem];
     buf_clear(&chat->out);
-    add_problem(&chat->out, job, problem, detail);
+    add_problem(&chat->out, problem, detail);
     if (job->request != NULL) {
-        struct bytes head =
-            problem == PROBLEM_BUSY
-                ? BYTES("Content-Type: application/problem+json\r\nCache-Control: "
-                        "no-store\r\nRetry-After: 1\r\n")
-                : BYTES("Content-Type: application/problem+json\r\nCache-Control: no-store\r\n");
-        http_respond(job->request, problems[problem].status, head, buf_bytes(&chat->out));
-        job_end(job);
-        return;
+        const char *more = row->status == 401   ? "WWW-Authenticate: Bearer\r\n"
+                           : row->status == 503 ? "Retry-After: 1\r\n"
+                                                : "";
+        struct bytes head = arena_printf(&job->arena,
+                                         "Content-Type: application/problem+json\r\nCache-Control: "
+                                         "no-store\r\n%s%.*s",
+                                         more, BYTES_FMT(job->extra_head));
+        http_respond(job->request, row->status, head, buf_bytes(&chat->out));
+    } else {
+        job->frame_verb = "error";
+        answer_frame(job);
+        if (problem == PROBLEM_BAD_TOKEN && job->socket->ws != NULL) {
+            ws_close(job->socket->ws, 4500, BYTES("bad token"));
+        }
     }
-    job->frame_verb = "error";
-    struct ws *ws = job->socket->ws;
-    job_answer(job, problems[problem].status, false);
-    if (problem == PROBLEM_BAD_TOKEN && ws != NULL) {
-        ws_close(ws, 4500, BYTES("bad token"));
-    }
+    job_end(job);
 }
 
-static void add_problem(struct buf *out, const struct job *job, enum problem problem,
-                        const char *detail)
+static void add_problem(struct buf *out, enum problem problem, const char *detail)
 {
     const struct problem_row *row = &problems[problem];
-    (void)job;
     buf_printf(
         out,
-        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"code\":\"%s\",\"retryable\":%s",
-        row->title, row->status, row->code, row->retryable ? "true" : "false");
+        "{\"type\":\"urn:headwater:problem:%s\",\"title\":\"%s\",\"status\":%u,\"code\":\"%s\","
+        "\"retryable\":%s",
+        row->code, row->title, row->status, row->code, row->retryable ? "true" : "false");
     if (detail != NULL) {
         buf_add_cstr(out, ",\"detail\":");
         json_add_string(out, bytes_cstr(detail));

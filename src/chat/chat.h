@@ -15,13 +15,17 @@ struct chat;
 struct chat_loop;
 
 struct chat_options {
-    struct pool *pool;    /* for password hashes */
     struct bytes origins; /* comma-separated Origins that may open a socket beside our own */
     uint64_t session_ms;  /* 0: 12 h */
     uint64_t key_ms;      /* idempotency keys are kept: 0: 7 days */
+    uint32_t ping_ms;     /* between pings of a socket */
 };
 
+/* Also on failure *chat is there to be closed. */
 MUST_USE enum err chat_open(const struct chat_options *options, struct chat **chat);
+/* No password is hashed any more: nobody waits for it. Any thread. */
+void chat_stop(struct chat *chat);
+/* After its loops. */
 void chat_close(struct chat *chat);
 
 /* On the loop's thread, before it serves; opens its follower. */
@@ -34,8 +38,6 @@ void chat_loop_close(struct chat_loop *chat);
 void chat_request(struct chat_loop *chat, struct http_request *request);
 void chat_ws_text(struct chat_loop *chat, struct ws *ws, void *user, struct bytes text);
 void chat_ws_closed(struct chat_loop *chat, struct ws *ws, void *user);
-/* Once per turn: what was collected in it is sent on. */
-void chat_turn_end(struct chat_loop *chat);
 /* Calls or hashes still under way: the loop waits for them before it closes. */
 size_t chat_in_flight(const struct chat_loop *chat);
 

@@ -11,13 +11,14 @@
  *             0|U#uid         #AUTH        hash (argon2id, encoded)
  *             0|U#uid         I#cid        read_seq, read_n
  *             0|X#handle#h    #            uid, handle
- *   chat_aux  0|T#sha256      #            uid, handle, expires
- *             0|K#uid#key     #            fingerprint, cid, seq, n, ts, expires
+ *             0|T#sha256      #            a session: uid, handle, expires
+ *   chat_aux  0|K#uid#key     #            fingerprint, cid, seq, n, ts, expires
  *
  * b = seq >> 12. Every write to a conversation is one transaction that moves HEAD from seq s to s+1
  * under the condition that it still is s: seq is dense and total. HEAD's ev holds what this write
  * did (bodies inline up to INLINE_MAX bytes, else the row is read), so followers read only HEAD's
- * records, whose order per item the stream promises. */
+ * records, whose order per item the stream promises. A session is ended by deleting its item: the
+ * stream of chat_user brings that to every loop, which closes the sockets opened with it. */
 #ifndef HW_CHAT_CHAT_PRIV_H
 #define HW_CHAT_CHAT_PRIV_H
 
@@ -35,12 +36,25 @@
 #define CHAT_INLINE_MAX 700u /* bytes of body text inside HEAD's ev */
 #define CHAT_PAGE_DEFAULT 50u
 #define CHAT_PAGE_MAX 200u
-#define CHAT_RESUME_MAX                                                                            \
-    1000u /* events sent after a connect, per conversation; more: recovered false */
-#define CHAT_RETRIES_MAX 64u      /* of an append that lost a race */
-#define CHAT_JOBS_MAX 20000u      /* requests under way on one loop; more are answered busy */
-#define CHAT_ROOM_QUEUE_MAX 4096u /* sends waiting for one conversation on one loop */
-#define CHAT_FRAME_MAX 65536u
+/* Events sent after a connect, per conversation, and bytes of them in all; more: recovered false.
+ */
+#define CHAT_RESUME_MAX 1000u
+#define CHAT_RESUME_BYTES_MAX (512u * 1024u)
+#define CHAT_RETRIES_MAX 64u       /* of an append that lost a race */
+#define CHAT_JOBS_MAX 20000u       /* requests under way on one loop; more are answered busy */
+#define CHAT_ROOM_QUEUE_MAX 4096u  /* sends waiting for one conversation on one loop */
+#define CHAT_SOCKET_JOBS_MAX 1024u /* frames under way of one socket; more are answered busy */
+#define CHAT_FRAME_MAX 131072u     /* the longest text fits, each byte of it escaped to six */
+/* Bytes that wait for a socket to read; past it, it is closed. One batch of the follower fits. */
+#define CHAT_SOCKET_QUEUE_MAX (1024u * 1024u)
+#define CHAT_HASHES_MAX                                                                            \
+    2u /* at a time, each of 19 MiB: logging in is no way to stop the server                       \
+        */
+#define CHAT_HASH_QUEUE_MAX 64u
+/* Attempts to log in with one handle from one address: a few at once, then one a minute. */
+#define CHAT_ATTEMPTS_MAX 10u
+#define CHAT_ATTEMPT_MS 60000u
+#define CHAT_ATTEMPT_SLOTS 8192u
 #define CHAT_ID_LEN 26u
 
 #define TABLE_LOG BYTES("headwater.chat_log")
@@ -54,8 +68,13 @@ enum problem {
 };
 
 struct chat {
-    struct pool *pool;
+    struct pool *hashers;
     struct bytes origins;
+    uint32_t ping_ms;
+    _Atomic bool stopping;
+    /* By a hash of handle and address: when all attempts are free again, in ms. Loops race for a
+     * slot by compare-and-swap; nothing else depends on it, so relaxed is enough. */
+    _Atomic uint64_t attempts[CHAT_ATTEMPT_SLOTS];
     uint64_t session_ms;
     uint64_t key_ms;
     _Atomic uint64_t users, sessions, conversations, messages, replays, conflicts, events,
@@ -76,18 +95,24 @@ struct socket {
     char user_id[CHAT_ID_LEN]; /* connected */
     char handle[CHAT_HANDLE_MAX];
     size_t handle_len;
-    char token_hash[64];
+    char token_hash[64]; /* set before its session is read, so that its end is not missed */
+    bool connecting;     /* it has sent its connect */
     bool connected;
     struct socket *next_of_user;
     struct socket *next; /* all of the loop */
     struct socket **link;
 };
 
+struct route;
+
 /* One request or frame under way. */
 struct job {
     struct chat_loop *chat;
     struct http_request *request; /* or */
-    struct socket *socket;        /* which was sent frame_id */
+    const struct route *route;
+    struct bytes cid;        /* of the path */
+    struct bytes extra_head; /* of a problem's answer: complete lines */
+    struct socket *socket;   /* which was sent frame_id */
     int64_t frame_id;
     const char *frame_verb;
     struct arena arena;
@@ -108,7 +133,7 @@ struct job {
     void *flow;            /* what the request needs between steps */
     struct buf text;       /* an answer under construction over several steps; freed with the job */
     struct resume *resume; /* of a connect frame, beside what authenticate and events_load need */
-    struct job *waiting;   /* in a room, or free */
+    struct job *waiting;   /* in a room, ready, or free */
 };
 
 /* A conversation with a send under way on this loop: the others wait here, so that one loop never
@@ -126,15 +151,27 @@ struct resume;
 
 #define CHAT_BUCKETS 1024u
 
+/* A table's stream, followed. */
+struct feed {
+    struct chat_loop *chat;
+    struct bytes table;
+    void (*events)(void *feed, const struct follow_event *events, size_t count);
+    struct follow *follow;
+};
+
 struct chat_loop {
     struct chat *chat;
     struct loop *loop;
     struct client *client;
-    struct follow *follow;
+    struct feed log_feed;  /* brings messages */
+    struct feed user_feed; /* brings ends of sessions */
     struct json_parser *parser;
     struct buf out;
     struct buf event;
     struct job *free_jobs;
+    struct job *first_ready; /* jobs whose next step is due */
+    struct job *last_ready;
+    bool stepping;
     size_t jobs;
     struct socket *sockets;
     struct socket *by_user[CHAT_BUCKETS];
@@ -151,6 +188,8 @@ struct chat_loop {
 /* NULL: too many; the caller answers busy. */
 struct job *job_new(struct chat_loop *chat, struct http_request *request, struct socket *socket);
 void job_end(struct job *job);
+/* The job's next step is due: it runs now, or after those that are. */
+void job_step(struct job *job);
 /* Store calls: next runs when the answer is there (maybe before these return). */
 void job_get(struct job *job, struct bytes table, struct bytes pk, struct bytes sk,
              void (*next)(struct job *job));
@@ -232,18 +271,20 @@ void add_event(struct buf *out, struct bytes cid, const struct message_row *row,
 
 void users_post(struct job *job, struct json body);
 void sessions_post(struct job *job, struct json body);
-void sessions_delete(struct job *job);
+void sessions_delete(struct job *job, struct json body);
 /* Finds who has this token; next runs with job->user set, or the job is answered. */
 void authenticate(struct job *job, struct bytes token, void (*next)(struct job *job));
 
 void conversations_post(struct job *job, struct json body);
-void conversations_get(struct job *job);
-void read_put(struct job *job, struct bytes cid, struct json body);
+void conversations_get(struct job *job, struct json body);
+void read_put(struct job *job, struct json body);
 
-/* body: {"body":{"text":...},"client_id":...}; key: header or frame, may be empty. */
+void messages_post(struct job *job, struct json body);
+/* message: {"body":{"text":...},"client_id":...}; key: of the header or the frame; ptr NULL: none.
+ */
 void message_send(struct job *job, struct bytes cid, struct bytes key, struct json message);
-void messages_get(struct job *job, struct bytes cid);
-void events_get(struct job *job, struct bytes cid);
+void messages_get(struct job *job, struct json body);
+void events_get(struct job *job, struct json body);
 /* Events after `after`, oldest first, for GET events and for resume: fills rows, then next. */
 struct event_page {
     struct bytes cid;
@@ -253,15 +294,16 @@ struct event_page {
     struct message_row *rows;
     size_t count;
     unsigned tries;
+    bool denied; /* there is no such conversation for this user */
     void (*next)(struct job *job);
 };
 void events_load(struct job *job, struct event_page *page);
 
 void socket_open(struct chat_loop *chat, struct http_request *request);
-void socket_text(struct chat_loop *chat, struct socket *socket, struct bytes text);
+void socket_text(struct socket *socket, struct bytes text);
 void socket_gone(struct chat_loop *chat, struct socket *socket);
 struct socket *sockets_of(struct chat_loop *chat, struct bytes uid);
-void sockets_close_token(struct chat_loop *chat, const char hash[64]);
+void sockets_close_token(struct chat_loop *chat, struct bytes hash);
 
 MUST_USE enum err delivery_open(struct chat_loop *chat);
 void delivery_close(struct chat_loop *chat);

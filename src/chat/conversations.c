@@ -5,8 +5,8 @@
 struct opening {
     struct bytes cid;
     struct person other;
-    uint64_t ts;
-    bool created;
+    struct head head; /* of a conversation that was there */
+    uint64_t read_n;
 };
 
 /* The list: rows of the inbox, then for each its head and its last message. */
@@ -30,8 +30,9 @@ struct marking {
 static void other_read(struct job *job);
 static void opened_read(struct job *job);
 static void opened_written(struct job *job);
-static void answer_opening(struct job *job, const struct head *head,
-                           const struct message_row *last);
+static void opened_inbox_read(struct job *job);
+static void opened_last_read(struct job *job);
+static void answer_opening(struct job *job, unsigned status, const struct message_row *last);
 static void inbox_read(struct job *job);
 static void list_next_head(struct job *job);
 static void list_head_read(struct job *job);
@@ -182,17 +183,17 @@ static bool opening_actions(struct job *job, struct opening *opening,
 static void opened_read(struct job *job)
 {
     struct opening *opening = job->flow;
-    struct head head;
     if (job_failed(job)) {
         return;
     }
     struct bytes item = job_item(job);
     if (item.len > 0) {
-        if (!head_read(item, &job->arena, &head)) {
+        if (!head_read(item, &job->arena, &opening->head)) {
             job_problem(job, PROBLEM_INTERNAL, NULL);
             return;
         }
-        answer_opening(job, &head, NULL);
+        job_get(job, TABLE_USER, key_user(&job->arena, job->user.id),
+                key_inbox(&job->arena, opening->cid), opened_inbox_read);
         return;
     }
     struct transact_action *actions = arena_zalloc(&job->arena, 6 * sizeof(*actions));
@@ -200,7 +201,6 @@ static void opened_read(struct job *job)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    opening->created = true;
     job->in.transact = (struct transact_write_in){.actions = actions, .count = 6};
     job_start(job, &op_transact_write_items, &job->in.transact, opened_written);
 }
@@ -212,7 +212,7 @@ static void opened_written(struct job *job)
         return;
     }
     if (job->call.fault.code != FAULT_NONE) {
-        opening->created = false; /* the other one was quicker: read theirs */
+        /* The other one was quicker: read theirs. */
         job_get(job, TABLE_LOG, key_conversation(&job->arena, opening->cid), BYTES("#HEAD"),
                 opened_read);
         return;
@@ -224,9 +224,36 @@ static void opened_written(struct job *job)
     }
     people[0] = job->user;
     people[1] = opening->other;
-    const struct head head = {.seq = 1, .kind = BYTES("dm"), .members = {people, 2}};
+    opening->head = (struct head){.seq = 1, .kind = BYTES("dm"), .members = {people, 2}};
     atomic_fetch_add_explicit(&job->chat->chat->conversations, 1, memory_order_relaxed);
-    answer_opening(job, &head, NULL);
+    answer_opening(job, 201, NULL);
+}
+
+static void opened_inbox_read(struct job *job)
+{
+    struct opening *opening = job->flow;
+    if (job_failed(job)) {
+        return;
+    }
+    if (!item_number(job_item(job), BYTES("read_n"), &opening->read_n)) {
+        job_problem(job, PROBLEM_INTERNAL, NULL);
+        return;
+    }
+    if (opening->head.n == 0) {
+        answer_opening(job, 200, NULL);
+        return;
+    }
+    job_get(job, TABLE_LOG, key_log(&job->arena, opening->cid, opening->head.seq),
+            key_message(&job->arena, opening->head.seq), opened_last_read);
+}
+
+static void opened_last_read(struct job *job)
+{
+    struct message_row row;
+    if (job_failed(job)) {
+        return;
+    }
+    answer_opening(job, 200, message_read(job_item(job), &row) ? &row : NULL);
 }
 
 static void add_conversation(struct buf *out, struct bytes cid, const struct head *head,
@@ -253,18 +280,19 @@ static void add_conversation(struct buf *out, struct bytes cid, const struct hea
     buf_add_cstr(out, "}");
 }
 
-static void answer_opening(struct job *job, const struct head *head, const struct message_row *last)
+static void answer_opening(struct job *job, unsigned status, const struct message_row *last)
 {
     struct opening *opening = job->flow;
     buf_clear(&job->chat->out);
-    add_conversation(&job->chat->out, opening->cid, head, 0, last);
-    job_answer(job, opening->created ? 201 : 200, false);
+    add_conversation(&job->chat->out, opening->cid, &opening->head, opening->read_n, last);
+    job_answer(job, status, false);
 }
 
 /* ---- the list ---- */
 
-void conversations_get(struct job *job)
+void conversations_get(struct job *job, struct json body)
 {
+    (void)body;
     struct bytes cursor = query_parameter(job->request, BYTES("cursor"));
     struct bytes limit_text = query_parameter(job->request, BYTES("limit"));
     uint64_t limit = CHAT_PAGE_DEFAULT;
@@ -317,7 +345,7 @@ static void inbox_read(struct job *job)
     if (item_string(out->last_key, BYTES("sk"), &last_sk) && last_sk.len > 2) {
         listing->next = bytes_of(last_sk.ptr + 2, last_sk.len - 2);
     }
-    buf_init(&job->text, 8u << 20);
+    buf_init(&job->text, 32u << 20);
     buf_add_cstr(&job->text, "{\"items\":[");
     list_next_head(job);
 }
@@ -371,8 +399,10 @@ static void list_head_read(struct job *job)
 static void list_last_read(struct job *job)
 {
     struct message_row row;
-    struct bytes item = job_item(job);
-    list_add(job, item.len > 0 && message_read(item, &row) ? &row : NULL);
+    if (job_failed(job)) {
+        return;
+    }
+    list_add(job, message_read(job_item(job), &row) ? &row : NULL);
 }
 
 static void list_add(struct job *job, const struct message_row *last)
@@ -388,7 +418,7 @@ static void list_add(struct job *job, const struct message_row *last)
 
 /* ---- the read marker ---- */
 
-void read_put(struct job *job, struct bytes cid, struct json body)
+void read_put(struct job *job, struct json body)
 {
     struct json seq;
     struct marking *marking = arena_zalloc(&job->arena, sizeof(*marking));
@@ -401,10 +431,11 @@ void read_put(struct job *job, struct bytes cid, struct json body)
         job_problem(job, PROBLEM_BAD_FIELD, "seq must be a number of at least 1");
         return;
     }
-    marking->cid = cid;
+    marking->cid = job->cid;
     marking->seq = (uint64_t)json_integer(seq);
     job->flow = marking;
-    job_get(job, TABLE_LOG, key_conversation(&job->arena, cid), BYTES("#HEAD"), mark_head_read);
+    job_get(job, TABLE_LOG, key_conversation(&job->arena, job->cid), BYTES("#HEAD"),
+            mark_head_read);
 }
 
 static void mark_head_read(struct job *job)
@@ -440,7 +471,7 @@ static void mark_row_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    marking->n = item.len > 0 && message_read(item, &row) ? row.n : 0;
+    marking->n = message_read(item, &row) ? row.n : 0;
     mark_write(job);
 }
 

@@ -1,7 +1,10 @@
 /* Delivery: the follower of headwater.chat_log's stream, and the only way a message gets to a
  * socket. Only records of HEAD items are read: each carries the events of its write. An event whose
  * body was too long for HEAD waits for its row; those behind it wait too, so sockets see stream
- * order. */
+ * order.
+ *
+ * Beside it the follower of headwater.chat_user, which brings the ends of sessions: wherever one is
+ * ended, every loop closes the sockets that were opened with it. */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/note.h"
@@ -24,7 +27,9 @@ struct delivery {
     struct get_item_in get;
 };
 
-static void on_events(void *arg, const struct follow_event *events, size_t count);
+static enum err feed_open(struct feed *feed);
+static void on_log_events(void *arg, const struct follow_event *events, size_t count);
+static void on_user_events(void *arg, const struct follow_event *events, size_t count);
 static void on_ended(void *arg, enum err err);
 static void take_head(struct chat_loop *chat, const struct follow_event *event);
 static void take_event(struct chat_loop *chat, struct bytes cid, struct bytes image,
@@ -37,20 +42,28 @@ static void deliver(struct chat_loop *chat, struct delivery *delivery);
 
 enum err delivery_open(struct chat_loop *chat)
 {
-    const struct follow_options options = {.table_name = TABLE_LOG,
+    chat->log_feed = (struct feed){.chat = chat, .table = TABLE_LOG, .events = on_log_events};
+    chat->user_feed = (struct feed){.chat = chat, .table = TABLE_USER, .events = on_user_events};
+    TRY(feed_open(&chat->log_feed));
+    return feed_open(&chat->user_feed);
+}
+
+static enum err feed_open(struct feed *feed)
+{
+    const struct follow_options options = {.table_name = feed->table,
                                            .start = FOLLOW_LATEST,
-                                           .events = on_events,
+                                           .events = feed->events,
                                            .ended = on_ended,
-                                           .arg = chat};
-    return follow_open(chat->client, &options, &chat->follow);
+                                           .arg = feed};
+    return follow_open(feed->chat->client, &options, &feed->follow);
 }
 
 void delivery_close(struct chat_loop *chat)
 {
-    if (chat->follow != NULL) {
-        follow_close(chat->follow);
-        chat->follow = NULL;
-    }
+    follow_close(chat->log_feed.follow);
+    follow_close(chat->user_feed.follow);
+    chat->log_feed.follow = NULL;
+    chat->user_feed.follow = NULL;
     while (chat->first_delivery != NULL) {
         struct delivery *delivery = chat->first_delivery;
         chat->first_delivery = delivery->next;
@@ -62,26 +75,42 @@ void delivery_close(struct chat_loop *chat)
 /* Nobody can be told what was missed: every socket starts over from the tables. */
 static void on_ended(void *arg, enum err err)
 {
-    struct chat_loop *chat = arg;
-    NOTE(NOTE_ERROR, "chat.follow_ended", NOTE_S("error", err_text(err)));
-    chat->follow = NULL;
+    struct feed *feed = arg;
+    struct chat_loop *chat = feed->chat;
+    NOTE(NOTE_ERROR, "chat.follow_ended", NOTE_B("table", feed->table),
+         NOTE_S("error", err_text(err)));
+    follow_close(feed->follow);
+    feed->follow = NULL;
     for (struct socket *socket = chat->sockets; socket != NULL; socket = socket->next) {
         if (socket->ws != NULL) {
             ws_close(socket->ws, 4010, BYTES("start over"));
         }
     }
-    if (!chat->closing && delivery_open(chat) != OK) {
-        NOTE(NOTE_ERROR, "chat.follow_lost");
+    if (!chat->closing && feed_open(feed) != OK) {
+        NOTE(NOTE_ERROR, "chat.follow_lost", NOTE_B("table", feed->table));
     }
 }
 
-static void on_events(void *arg, const struct follow_event *events, size_t count)
+static void on_log_events(void *arg, const struct follow_event *events, size_t count)
 {
-    struct chat_loop *chat = arg;
+    struct feed *feed = arg;
     for (size_t i = 0; i < count; i++) {
-        take_head(chat, &events[i]);
+        take_head(feed->chat, &events[i]);
     }
-    deliver_ready(chat);
+    deliver_ready(feed->chat);
+}
+
+static void on_user_events(void *arg, const struct follow_event *events, size_t count)
+{
+    const struct bytes prefix = BYTES("0|T#");
+    struct feed *feed = arg;
+    struct bytes pk;
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].record.removed && item_string(events[i].keys, BYTES("pk"), &pk) &&
+            bytes_start_with(pk, prefix)) {
+            sockets_close_token(feed->chat, bytes_of(pk.ptr + prefix.len, pk.len - prefix.len));
+        }
+    }
 }
 
 static void take_head(struct chat_loop *chat, const struct follow_event *event)

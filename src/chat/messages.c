@@ -31,6 +31,30 @@ static void send_answer(struct job *job, bool replayed);
 
 /* ---- sending ---- */
 
+void messages_post(struct job *job, struct json body)
+{
+    unsigned count;
+    struct bytes key = http_header_get(job->request, BYTES("idempotency-key"), &count);
+    if (count > 1) {
+        job_problem(job, PROBLEM_BAD_FIELD, "one Idempotency-Key is enough");
+        return;
+    }
+    if (key.len >= 2 && key.ptr[0] == '"' && key.ptr[key.len - 1] == '"') {
+        key = bytes_of(key.ptr + 1, key.len - 2); /* the draft's quoted form */
+    }
+    message_send(job, job->cid, key, body);
+}
+
+/* What a header, JSON and a key of an item can all hold. */
+static bool is_key(struct bytes key)
+{
+    bool good = key.len >= 1 && key.len <= CHAT_KEY_MAX;
+    for (size_t i = 0; good && i < key.len; i++) {
+        good = key.ptr[i] >= 0x20 && key.ptr[i] < 0x7f;
+    }
+    return good;
+}
+
 void message_send(struct job *job, struct bytes cid, struct bytes key, struct json message)
 {
     struct json body;
@@ -52,25 +76,24 @@ void message_send(struct job *job, struct bytes cid, struct bytes key, struct js
         return;
     }
     if (json_member(message, BYTES("client_id"), &client_id)) {
-        struct bytes named =
-            json_type(client_id) == JSON_STRING ? json_string(client_id) : BYTES_NONE;
-        if (named.len == 0 || (key.len > 0 && !bytes_equal(key, named))) {
+        if (json_type(client_id) != JSON_STRING ||
+            (key.ptr != NULL && !bytes_equal(key, json_string(client_id)))) {
             job_problem(job, PROBLEM_BAD_FIELD,
                         "client_id must be a string, and the Idempotency-Key when both are given");
             return;
         }
-        key = named;
+        key = json_string(client_id);
     }
-    if (key.len > CHAT_KEY_MAX) {
-        job_problem(job, PROBLEM_BAD_FIELD, "the idempotency key must be 1 to 64 characters long");
-        return;
-    }
-    if (key.len == 0) {
+    if (key.ptr == NULL) {
         char made[CHAT_ID_LEN];
         make_id(job->now_ms, made);
         sending->key = arena_dup(&job->arena, bytes_of(made, sizeof(made)));
-    } else {
+    } else if (is_key(key)) {
         sending->key = arena_dup(&job->arena, key);
+    } else {
+        job_problem(job, PROBLEM_BAD_FIELD,
+                    "the idempotency key must be 1 to 64 printable ASCII characters");
+        return;
     }
     sending->cid = arena_dup(&job->arena, cid);
     struct bytes content =
@@ -364,8 +387,9 @@ static void history_query(struct job *job);
 static void history_read(struct job *job);
 static void history_answer(struct job *job);
 
-void messages_get(struct job *job, struct bytes cid)
+void messages_get(struct job *job, struct json body)
 {
+    (void)body;
     struct bytes before = query_parameter(job->request, BYTES("before"));
     struct bytes after = query_parameter(job->request, BYTES("after"));
     struct bytes limit_text = query_parameter(job->request, BYTES("limit"));
@@ -386,7 +410,7 @@ void messages_get(struct job *job, struct bytes cid)
                     "before or after must be a sequence number, limit 1 to 200");
         return;
     }
-    history->cid = cid;
+    history->cid = job->cid;
     history->backward = after.len == 0;
     history->from = bound;
     history->limit = (size_t)limit;
@@ -396,7 +420,8 @@ void messages_get(struct job *job, struct bytes cid)
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }
-    job_get(job, TABLE_LOG, key_conversation(&job->arena, cid), BYTES("#HEAD"), history_head_read);
+    job_get(job, TABLE_LOG, key_conversation(&job->arena, job->cid), BYTES("#HEAD"),
+            history_head_read);
 }
 
 static void history_head_read(struct job *job)
@@ -494,6 +519,7 @@ static void history_read(struct job *job)
     if (more && history->count > 0) {
         uint64_t newest = history->rows[history->count - 1].seq;
         history->from = history->backward ? newest - 1 : newest + 1;
+        history->bucket = history->from >> 12;
     } else {
         history->bucket = history->backward ? history->bucket - 1 : history->bucket + 1;
     }
@@ -557,8 +583,9 @@ static void events_messages_read(struct job *job);
 static void events_others_read(struct job *job);
 static void events_answer(struct job *job);
 
-void events_get(struct job *job, struct bytes cid)
+void events_get(struct job *job, struct json body)
 {
+    (void)body;
     struct bytes after = query_parameter(job->request, BYTES("after"));
     struct bytes limit_text = query_parameter(job->request, BYTES("limit"));
     struct event_page *page = arena_zalloc(&job->arena, sizeof(*page));
@@ -573,13 +600,13 @@ void events_get(struct job *job, struct bytes cid)
         job_problem(job, PROBLEM_BAD_FIELD, "after must be a sequence number, limit 1 to 200");
         return;
     }
-    page->cid = cid;
+    page->cid = job->cid;
     page->limit = (size_t)limit;
     page->next = events_answer;
     events_load(job, page);
 }
 
-/* job->flow is the page until next runs; the job is answered when the user may not see it. */
+/* job->flow is the page until next runs. */
 void events_load(struct job *job, struct event_page *page)
 {
     job->flow = page;
@@ -600,12 +627,12 @@ static void events_head_read(struct job *job)
         return;
     }
     struct bytes item = job_item(job);
-    if (item.len == 0 || !head_read(item, &job->arena, &page->head) ||
-        !head_has(&page->head, job->user.id)) {
-        job_problem(job, PROBLEM_NOT_MEMBER, NULL);
-        return;
+    page->denied = item.len == 0 || !head_read(item, &job->arena, &page->head) ||
+                   !head_has(&page->head, job->user.id);
+    if (page->denied) {
+        page->head = (struct head){0}; /* nothing of it is told */
     }
-    if (page->after >= page->head.seq) {
+    if (page->denied || page->after >= page->head.seq) {
         page->next(job);
         return;
     }
@@ -689,13 +716,24 @@ static void events_answer(struct job *job)
 {
     struct event_page *page = job->flow;
     struct buf *out = &job->chat->out;
+    if (page->denied) {
+        job_problem(job, PROBLEM_NOT_MEMBER, NULL);
+        return;
+    }
     buf_clear(out);
     buf_add_cstr(out, "{\"items\":[");
     for (size_t i = 0; i < page->count; i++) {
         buf_add_cstr(out, i == 0 ? "" : ",");
         add_event(out, page->cid, &page->rows[i], &page->head);
     }
-    buf_add_cstr(out, "],\"head_seq\":");
+    uint64_t reached = page->count > 0 ? page->rows[page->count - 1].seq : page->after;
+    buf_add_cstr(out, "],\"next\":");
+    if (reached < page->head.seq) {
+        add_number(out, reached);
+    } else {
+        buf_add_cstr(out, "null");
+    }
+    buf_add_cstr(out, ",\"head_seq\":");
     add_number(out, page->head.seq);
     buf_add_cstr(out, "}");
     job_answer(job, 200, false);

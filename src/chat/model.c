@@ -154,8 +154,8 @@ bool message_read(struct bytes item, struct message_row *row)
 {
     struct value value;
     *row = (struct message_row){.type = BYTES("message.created"), .ver = 1};
-    if (!item_number(item, BYTES("seq"), &row->seq) || !item_number(item, BYTES("n"), &row->n) ||
-        !item_number(item, BYTES("ts"), &row->ts)) {
+    if (item.len == 0 || !item_number(item, BYTES("seq"), &row->seq) ||
+        !item_number(item, BYTES("n"), &row->n) || !item_number(item, BYTES("ts"), &row->ts)) {
         return false;
     }
     (void)item_string(item, BYTES("type"), &row->type);

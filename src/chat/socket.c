@@ -11,12 +11,15 @@ struct resume {
     size_t count;
     size_t at;
     struct event_page page;
-    uint64_t first; /* of the conversation in turn */
-    size_t sent;
+    uint64_t first;   /* of the conversation in turn */
+    uint64_t reached; /* of it */
+    size_t bytes;     /* of events sent, over all */
+    bool recovered;   /* all so far */
 };
 
 #define RESUME_CONVERSATIONS_MAX 500u
 
+static bool socket_line(struct socket *socket, struct bytes line);
 static void frame_connect(struct job *job, struct json connect);
 static void frame_send(struct job *job, struct json send);
 static void connected(struct job *job);
@@ -26,8 +29,9 @@ static void register_socket(struct job *job);
 
 void socket_open(struct chat_loop *chat, struct http_request *request)
 {
-    static const struct ws_limits limits = {
-        .message_max = CHAT_FRAME_MAX, .queue_max = 4u << 20, .ping_ms = 25000};
+    const struct ws_limits limits = {.message_max = CHAT_FRAME_MAX,
+                                     .queue_max = CHAT_SOCKET_QUEUE_MAX,
+                                     .ping_ms = chat->chat->ping_ms};
     struct socket *socket = mem_zalloc(1, sizeof(*socket));
     socket->chat = chat;
     socket->ws = http_upgrade(request, BYTES("chat.v1"), &limits, socket);
@@ -46,7 +50,8 @@ void socket_open(struct chat_loop *chat, struct http_request *request)
 void chat_ws_text(struct chat_loop *chat, struct ws *ws, void *user, struct bytes text)
 {
     (void)ws;
-    socket_text(chat, user, text);
+    (void)chat;
+    socket_text(user, text);
 }
 
 void chat_ws_closed(struct chat_loop *chat, struct ws *ws, void *user)
@@ -55,46 +60,56 @@ void chat_ws_closed(struct chat_loop *chat, struct ws *ws, void *user)
     socket_gone(chat, user);
 }
 
-/* One or more objects, one to a line. */
-void socket_text(struct chat_loop *chat, struct socket *socket, struct bytes text)
+/* One or more objects, one to a line; empty lines say nothing. */
+void socket_text(struct socket *socket, struct bytes text)
 {
     while (text.len > 0 && socket->ws != NULL) {
         const uint8_t *newline = memchr(text.ptr, '\n', text.len);
         size_t len = newline == NULL ? text.len : (size_t)(newline - text.ptr);
-        struct json frame;
-        struct json id;
-        struct json verb;
-        struct job *job = job_new(chat, NULL, socket);
-        if (job == NULL) {
-            ws_close(socket->ws, 4008, BYTES("too many requests under way"));
+        if (len > 0 && !socket_line(socket, bytes_of(text.ptr, len))) {
             return;
-        }
-        job->frame_verb = "error";
-        if (json_parse(chat->parser, bytes_of(text.ptr, len), &frame) != OK ||
-            json_type(frame) != JSON_OBJECT) {
-            job_problem(job, PROBLEM_BAD_JSON, NULL);
-        } else {
-            job->frame_id = json_member(frame, BYTES("id"), &id) && json_type(id) == JSON_INTEGER
-                                ? json_integer(id)
-                                : 0;
-            if (json_member(frame, BYTES("connect"), &verb) && json_type(verb) == JSON_OBJECT) {
-                frame_connect(job, verb);
-            } else if (!socket->connected) {
-                job_problem(job, PROBLEM_BAD_TOKEN, "connect first");
-            } else if (json_member(frame, BYTES("send"), &verb) && json_type(verb) == JSON_OBJECT) {
-                frame_send(job, verb);
-            } else if (json_member(frame, BYTES("ping"), &verb)) {
-                job->frame_verb = "pong";
-                buf_clear(&chat->out);
-                buf_add_cstr(&chat->out, "{}");
-                job_answer(job, 200, false);
-            } else {
-                job_problem(job, PROBLEM_BAD_FRAME, NULL);
-            }
         }
         size_t taken = newline == NULL ? len : len + 1;
         text = bytes_of(text.ptr + taken, text.len - taken);
     }
+}
+
+/* False: the socket is being closed. */
+static bool socket_line(struct socket *socket, struct bytes line)
+{
+    struct chat_loop *chat = socket->chat;
+    struct json frame;
+    struct json id;
+    struct json verb;
+    struct job *job = job_new(chat, NULL, socket);
+    if (job == NULL) {
+        ws_close(socket->ws, 4008, BYTES("too many requests under way"));
+        return false;
+    }
+    if (json_parse(chat->parser, line, &frame) != OK || json_type(frame) != JSON_OBJECT) {
+        job_problem(job, PROBLEM_BAD_JSON, NULL);
+        return true;
+    }
+    if (json_member(frame, BYTES("id"), &id) && json_type(id) == JSON_INTEGER) {
+        job->frame_id = json_integer(id);
+    }
+    if (socket->jobs > CHAT_SOCKET_JOBS_MAX) {
+        job_problem(job, PROBLEM_BUSY, "too many frames of this socket are under way");
+    } else if (json_member(frame, BYTES("connect"), &verb) && json_type(verb) == JSON_OBJECT) {
+        frame_connect(job, verb);
+    } else if (!socket->connected) {
+        job_problem(job, PROBLEM_BAD_TOKEN, "connect first");
+    } else if (json_member(frame, BYTES("send"), &verb) && json_type(verb) == JSON_OBJECT) {
+        frame_send(job, verb);
+    } else if (json_member(frame, BYTES("ping"), &verb)) {
+        job->frame_verb = "pong";
+        buf_clear(&chat->out);
+        buf_add_cstr(&chat->out, "{}");
+        job_answer(job, 200, false);
+    } else {
+        job_problem(job, PROBLEM_BAD_FRAME, NULL);
+    }
+    return true;
 }
 
 static void frame_send(struct job *job, struct json send)
@@ -108,13 +123,13 @@ static void frame_send(struct job *job, struct json send)
     job->user.id = arena_dup(&job->arena, job->user.id);
     job->user.handle = arena_dup(&job->arena, job->user.handle);
     if (!json_member(send, BYTES("c"), &conversation) || json_type(conversation) != JSON_STRING ||
-        json_string(conversation).len > 64) {
+        json_string(conversation).len < 1 || json_string(conversation).len > 64) {
         job_problem(job, PROBLEM_BAD_FIELD, "send.c must be a conversation's id");
         return;
     }
     if (json_member(send, BYTES("key"), &key)) {
-        if (json_type(key) != JSON_STRING || json_string(key).len == 0) {
-            job_problem(job, PROBLEM_BAD_FIELD, "send.key must be 1 to 64 characters long");
+        if (json_type(key) != JSON_STRING) {
+            job_problem(job, PROBLEM_BAD_FIELD, "send.key must be a string");
             return;
         }
         key_text = json_string(key);
@@ -131,11 +146,13 @@ static void frame_connect(struct job *job, struct json connect)
     struct json conversations;
     struct resume *state = arena_zalloc(&job->arena, sizeof(*state));
     job->frame_verb = "connect";
-    if (state == NULL || job->socket->connected || !json_member(connect, BYTES("token"), &token) ||
+    if (state == NULL || job->socket->connecting || !json_member(connect, BYTES("token"), &token) ||
         json_type(token) != JSON_STRING) {
         job_problem(job, PROBLEM_BAD_TOKEN, "connect once, with a token");
         return;
     }
+    job->socket->connecting = true;
+    state->recovered = true;
     if (json_member(connect, BYTES("resume"), &resume) && json_type(resume) == JSON_OBJECT &&
         json_member(resume, BYTES("conv"), &conversations) &&
         json_type(conversations) == JSON_OBJECT) {
@@ -176,9 +193,8 @@ static void connected(struct job *job)
     job->flow = job->resume;
     buf_init(&job->text, 1u << 20);
     buf_printf(&job->text,
-               "{\"session\":\"%.16s\",\"ping\":25,\"pong\":true,\"max_frame\":%u,\"recovered\":"
-               "true,\"user\":",
-               job->token_hash, CHAT_FRAME_MAX);
+               "{\"session\":\"%.16s\",\"ping\":%u,\"pong\":true,\"max_frame\":%u,\"user\":",
+               job->token_hash, job->chat->chat->ping_ms / 1000, CHAT_FRAME_MAX);
     add_person(&job->text, &job->user);
     buf_add_cstr(&job->text, ",\"conv\":{");
     resume_next(job);
@@ -192,7 +208,6 @@ static void register_socket(struct job *job)
     socket->handle_len =
         job->user.handle.len < CHAT_HANDLE_MAX ? job->user.handle.len : CHAT_HANDLE_MAX;
     memcpy(socket->handle, job->user.handle.ptr, socket->handle_len);
-    memcpy(socket->token_hash, job->token_hash, sizeof(socket->token_hash));
     socket->connected = true;
     socket->next_of_user = *bucket;
     *bucket = socket;
@@ -207,16 +222,18 @@ static void resume_next(struct job *job)
         return;
     }
     if (resume->at == resume->count) {
-        buf_add_cstr(&job->text, "}}");
+        buf_printf(&job->text, "},\"recovered\":%s}", resume->recovered ? "true" : "false");
         buf_clear(&job->chat->out);
         buf_add(&job->chat->out, buf_bytes(&job->text));
         job_answer(job, 200, false);
         return;
     }
     resume->first = resume->seqs[resume->at];
-    resume->sent = 0;
+    resume->reached = resume->first;
+    /* With no room left for events only the head is of interest. */
+    bool room = resume->bytes < CHAT_RESUME_BYTES_MAX;
     resume->page = (struct event_page){.cid = resume->cids[resume->at],
-                                       .after = resume->first,
+                                       .after = room ? resume->first : UINT64_MAX,
                                        .limit = CHAT_PAGE_MAX,
                                        .next = resume_loaded};
     events_load(job, &resume->page);
@@ -227,24 +244,28 @@ static void resume_loaded(struct job *job)
     struct resume *resume = job->resume;
     struct event_page *page = &resume->page;
     struct buf *out = &job->chat->event;
-    bool too_many = page->head.seq > resume->first + CHAT_RESUME_MAX;
-    for (size_t i = 0; i < page->count && !too_many && job->socket->ws != NULL; i++) {
+    bool fits = !page->denied && page->head.seq <= resume->first + CHAT_RESUME_MAX;
+    for (size_t i = 0; i < page->count && fits; i++) {
         buf_clear(out);
         buf_add_cstr(out, "{\"ev\":");
         add_event(out, page->cid, &page->rows[i], &page->head);
         buf_add_cstr(out, "}");
-        if (ws_send(job->socket->ws, buf_bytes(out)) != OK) {
-            break;
+        fits = resume->bytes + out->len <= CHAT_RESUME_BYTES_MAX;
+        if (fits && (job->socket->ws == NULL || ws_send(job->socket->ws, buf_bytes(out)) != OK)) {
+            job_end(job); /* it has left, or reads too slowly and is being closed */
+            return;
         }
-        resume->sent++;
-        page->after = page->rows[i].seq;
+        resume->bytes += out->len;
+        resume->reached = fits ? page->rows[i].seq : resume->reached;
     }
-    if (!too_many && page->count > 0 && page->after < page->head.seq && job->socket->ws != NULL) {
+    if (fits && page->count > 0 && resume->reached < page->head.seq) {
+        page->after = resume->reached;
         page->tries = 0;
         events_load(job, page);
         return;
     }
-    bool recovered = !too_many && page->after >= page->head.seq;
+    bool recovered = !page->denied && resume->reached >= page->head.seq;
+    resume->recovered = resume->recovered && recovered;
     buf_add_cstr(&job->text, resume->at == 0 ? "" : ",");
     json_add_string(&job->text, page->cid);
     buf_printf(&job->text, ":{\"from\":%llu,\"to\":%llu,\"recovered\":%s}",
@@ -283,10 +304,11 @@ struct socket *sockets_of(struct chat_loop *chat, struct bytes uid)
     return uid.len == CHAT_ID_LEN ? chat->by_user[hash_key(uid) % CHAT_BUCKETS] : NULL;
 }
 
-void sockets_close_token(struct chat_loop *chat, const char hash[64])
+void sockets_close_token(struct chat_loop *chat, struct bytes hash)
 {
     for (struct socket *socket = chat->sockets; socket != NULL; socket = socket->next) {
-        if (socket->connected && socket->ws != NULL && memcmp(socket->token_hash, hash, 64) == 0) {
+        struct bytes own = bytes_of(socket->token_hash, sizeof(socket->token_hash));
+        if (socket->ws != NULL && bytes_equal(own, hash)) {
             ws_close(socket->ws, 4503, BYTES("logged out"));
         }
     }

@@ -81,7 +81,6 @@ static void on_turn_end(void *arg, struct loop *loop)
 {
     struct loop_state *state = arg;
     (void)loop;
-    chat_turn_end(state->chat);
     lane_flush(&state->lane);
 }
 

@@ -185,8 +185,8 @@ static enum err ensure_chat_tables(struct server *server)
 static int open_loops(struct server *server)
 {
     const struct config *config = &server->config;
-    const struct chat_options chat_options = {.pool = store_pool(server->store),
-                                              .origins = bytes_cstr(config->chat_origins)};
+    const struct chat_options chat_options = {.origins = bytes_cstr(config->chat_origins),
+                                              .ping_ms = (uint32_t)config->ping_ms};
     const struct http_limits limits = {
         .body_max = BODY_BYTES_MAX,
         .connections_max = (uint32_t)config->connections_max,
@@ -245,6 +245,7 @@ static void loop_main(void *arg)
         fatal(EXIT_FAILED, "chat", "cannot follow the chat stream");
     }
     loop_run(state->loop);
+    chat_stop(state->server->chat);
     /* Peers have gone; what they asked for still comes home and ends there. */
     while (state->lane.in_flight > 0 || chat_in_flight(state->chat) > 0) {
         lane_flush(&state->lane);
