@@ -46,3 +46,24 @@ uint64_t hash_key(struct bytes data)
 {
     return XXH3_64bits(data.ptr, data.len);
 }
+
+/* UTF-16 units, a character past the first plane as two. */
+uint32_t hash_java(struct bytes text)
+{
+    uint32_t hash = 0;
+    for (size_t i = 0; i < text.len;) {
+        uint32_t lead = text.ptr[i];
+        size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+        uint32_t point = len == 1 ? lead : lead & (0x7fu >> len);
+        for (size_t j = 1; j < len && i + j < text.len; j++) {
+            point = point << 6 | (text.ptr[i + j] & 0x3f);
+        }
+        if (point >= 0x10000) {
+            hash = hash * 31 + (0xd800 + ((point - 0x10000) >> 10));
+            point = 0xdc00 + (point & 0x3ff);
+        }
+        hash = hash * 31 + point;
+        i += len;
+    }
+    return hash ^ hash >> 16;
+}

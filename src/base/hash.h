@@ -11,5 +11,8 @@ uint32_t hash_crc32c(uint32_t seed, struct bytes data);
 uint32_t hash_crc32(struct bytes data);
 /* XXH3 64 bits, seed 0. Stored: the hash of a partition key never changes its definition. */
 uint64_t hash_key(struct bytes data);
+/* Java's String.hashCode of UTF-8 text, spread as HashMap does: where DynamoDB lists a set of
+ * names, their order is that of such a map's buckets. */
+uint32_t hash_java(struct bytes text);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define BUCKETS 1024u
 
@@ -127,36 +128,80 @@ bool binding_name(const struct expr_binding *binding, struct bytes token, struct
     return true;
 }
 
+/* A token that no expression used, and where a Java set would hold it. */
+struct unused {
+    uint32_t bucket;
+    struct bytes name;
+};
+
+static int unused_order(const void *left, const void *right)
+{
+    const struct unused *a = left;
+    const struct unused *b = right;
+    return a->bucket != b->bucket ? (a->bucket < b->bucket ? -1 : 1)
+                                  : bytes_compare(a->name, b->name);
+}
+
+/* Those that were not used, in DynamoDB's order. */
+static size_t find_unused(struct bytes map, const uint64_t *used, struct unused *out)
+{
+    struct cursor cursor = cursor_of(map);
+    size_t total = item_count(map);
+    uint32_t buckets = 16;
+    size_t count = 0;
+    struct bytes name;
+    struct value value;
+    while (buckets < total + total / 3 + 1) {
+        buckets *= 2;
+    }
+    for (size_t i = 0; item_next(&cursor, &name, &value); i++) {
+        if ((used[i / 64] >> (i % 64) & 1) == 0) {
+            out[count++] = (struct unused){hash_java(name) & (buckets - 1), name};
+        }
+    }
+    qsort(out, count, sizeof(out[0]), unused_order);
+    return count;
+}
+
 static bool list_unused(struct bytes map, const uint64_t *used, const char *member,
                         struct expr_fault *fault)
 {
-    struct cursor cursor = cursor_of(map);
-    struct bytes name;
-    struct value value;
-    bool any = false;
+    struct unused *unused = mem_alloc((item_count(map) + 1) * sizeof(*unused));
+    size_t count = find_unused(map, used, unused);
     size_t len = 0;
-    for (size_t i = 0; item_next(&cursor, &name, &value); i++) {
-        if (used[i / 64] >> (i % 64) & 1) {
-            continue;
-        }
-        if (!any) {
-            expr_refuse(fault, true, "Value provided in %s unused in expressions: keys: {", member);
-            len = strlen(fault->text);
-        }
-        len += (size_t)snprintf(fault->text + len, sizeof(fault->text) - len, "%s%.*s",
-                                any ? ", " : "", (int)(name.len < 255 ? name.len : 255), name.ptr);
-        len = len < sizeof(fault->text) - 2 ? len : sizeof(fault->text) - 2;
-        any = true;
+    if (count > 0) {
+        expr_refuse(fault, true, "Value provided in %s unused in expressions: keys: {", member);
+        len = strlen(fault->text);
     }
-    if (any) {
+    for (size_t i = 0; i < count && len < sizeof(fault->text) - 2; i++) {
+        len += (size_t)snprintf(fault->text + len, sizeof(fault->text) - len, "%s%.*s",
+                                i > 0 ? ", " : "", BYTES_FMT(unused[i].name));
+    }
+    if (count > 0) {
+        len = len < sizeof(fault->text) - 2 ? len : sizeof(fault->text) - 2;
         fault->text[len] = '}';
         fault->text[len + 1] = 0;
     }
-    return any;
+    mem_free(unused);
+    return count > 0;
+}
+
+static bool all_used(struct bytes map, const uint64_t *used)
+{
+    size_t count = item_count(map);
+    size_t marked = 0;
+    for (size_t i = 0; i < count / 64 + 1; i++) {
+        marked += (size_t)__builtin_popcountll(used[i]);
+    }
+    return marked == count;
 }
 
 enum err expr_check_unused(const struct expr_binding *binding, struct expr_fault *fault)
 {
+    if (all_used(binding->names, binding->names_used) &&
+        all_used(binding->values, binding->values_used)) {
+        return OK;
+    }
     bool unused =
         list_unused(binding->names, binding->names_used, "ExpressionAttributeNames", fault) ||
         list_unused(binding->values, binding->values_used, "ExpressionAttributeValues", fault);

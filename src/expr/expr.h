@@ -53,14 +53,18 @@ struct expr_binding {
 MUST_USE enum err expr_binding_init(struct expr_binding *binding, struct arena *arena,
                                     struct bytes names, bool has_names, struct bytes values,
                                     bool has_values);
-/* Everything that can be said without an item: undefined names and values, operand types of
- * literals, overlapping paths, key attributes in an update, ... Marks what is used. Call once per
- * expression, in DynamoDB's order. schema may be NULL (checks that need it are left out). */
+/* Undefined names and values, operands by number and type, ...: all that needs neither an item nor
+ * a schema. Marks what is used. Call once per expression, in DynamoDB's order. */
 MUST_USE enum err expr_check(const struct expr *expr, struct expr_binding *binding,
-                             const struct key_schema *schema, struct arena *arena,
-                             struct expr_fault *fault);
+                             struct arena *arena, struct expr_fault *fault);
 /* After all: keys of names or values that no expression used. */
 MUST_USE enum err expr_check_unused(const struct expr_binding *binding, struct expr_fault *fault);
+/* After that: paths of an update or a projection that overlap, the form of a key condition. */
+MUST_USE enum err expr_check_form(const struct expr *expr, struct expr_binding *binding,
+                                  struct arena *arena, struct expr_fault *fault);
+/* When the table is known: key attributes in an update or in a filter. */
+MUST_USE enum err expr_check_schema(const struct expr *expr, struct expr_binding *binding,
+                                    const struct key_schema *schema, struct expr_fault *fault);
 
 /* Condition or filter over item (empty bytes: no item). */
 MUST_USE enum err expr_test(const struct expr *expr, const struct expr_binding *binding,

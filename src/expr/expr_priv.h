@@ -31,7 +31,7 @@ enum compare_op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };
 struct node {
     uint8_t type;
     uint8_t op;
-    uint16_t count;
+    uint16_t count; /* steps of a path, operands of IN and of functions */
     uint32_t a, b, c;
     struct bytes text; /* into the program's own copy */
 };
@@ -78,6 +78,34 @@ struct place {
 const char *expr_kind_name(enum expr_kind kind);
 bool is_reserved(struct bytes name);
 
+/* ---- lex.c ---- */
+enum token_type {
+    TOKEN_END,
+    TOKEN_NAME,
+    TOKEN_KEYWORD, /* never a name, in any kind of expression */
+    TOKEN_HASH,
+    TOKEN_COLON,
+    TOKEN_NUMBER,
+    TOKEN_SIGN
+};
+
+struct token {
+    enum token_type type;
+    struct bytes text;
+};
+
+struct lexer {
+    struct bytes text;
+    struct token before, now, after;
+    size_t at; /* behind `after` */
+};
+
+/* text is set, the rest zero: to the first token. */
+void lexer_start(struct lexer *lexer);
+void lexer_advance(struct lexer *lexer);
+bool token_is_sign(const struct token *token, const char *sign);
+bool token_is_word(const struct token *token, const char *word);
+
 /* ---- parse.c ---- */
 /* A program on the heap (a refused one carries its fault). NULL: memory. */
 struct expr *expr_parse(enum expr_kind kind, struct bytes text);
@@ -96,6 +124,11 @@ void expr_refuse(struct expr_fault *fault, bool enveloped, const char *format, .
     __attribute__((format(printf, 3, 4)));
 /* "[a, [0], b]" */
 void place_text(const struct place *place, char *out, size_t room);
+
+/* ---- key.c ---- */
+/* The form of a key condition. */
+MUST_USE enum err key_check(const struct expr *expr, const struct expr_binding *binding,
+                            struct arena *arena, struct expr_fault *fault);
 
 /* ---- rewrite.c ---- */
 /* Touched paths as a tree, to copy an item with changes, or to cut out only what is touched. */

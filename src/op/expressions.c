@@ -10,7 +10,11 @@ static enum err check_keys(struct op_call *call, struct bytes map, uint8_t mark,
 static enum err compile(struct op_call *call, struct reader *reader, enum expr_kind kind,
                         struct bytes text, const struct expr **out);
 static enum err check(struct op_call *call, struct reader *reader, struct expressions *expressions,
-                      const struct expr *expr, const struct key_schema *schema);
+                      const struct expr *expr);
+static enum err check_form(struct op_call *call, struct reader *reader,
+                           struct expressions *expressions, const struct expr *expr);
+static enum err check_schema(struct op_call *call, struct expressions *expressions,
+                             const struct expr *expr, const struct key_schema *schema);
 
 enum err expressions_open(struct op_call *call, struct reader *reader,
                           const struct expression_texts *texts,
@@ -41,21 +45,26 @@ enum err expressions_open(struct op_call *call, struct reader *reader,
     TRY(compile(call, reader, EXPR_KEY_CONDITION, texts->key_condition, &out->key_condition));
     TRY(expr_binding_init(&out->binding, reader->arena, tokens->names, tokens->has_names,
                           tokens->values, tokens->has_values));
-    TRY(check(call, reader, out, out->condition, NULL));
-    TRY(check(call, reader, out, out->filter, NULL));
-    TRY(check(call, reader, out, out->update, NULL));
-    TRY(check(call, reader, out, out->projection, NULL));
-    TRY(check(call, reader, out, out->key_condition, NULL));
+    TRY(check(call, reader, out, out->condition));
+    TRY(check(call, reader, out, out->filter));
+    TRY(check(call, reader, out, out->update));
+    TRY(check(call, reader, out, out->projection));
+    TRY(check(call, reader, out, out->key_condition));
     struct expr_fault refused;
     enum err err = expr_check_unused(&out->binding, &refused);
-    return err == ERR_FAULT ? fault_expr(call, &refused) : err;
+    if (err != OK) {
+        return err == ERR_FAULT ? fault_expr(call, &refused) : err;
+    }
+    TRY(check_form(call, reader, out, out->update));
+    TRY(check_form(call, reader, out, out->projection));
+    return check_form(call, reader, out, out->key_condition);
 }
 
-enum err expressions_check_schema(struct op_call *call, struct reader *reader,
-                                  struct expressions *expressions, const struct key_schema *schema)
+enum err expressions_check_schema(struct op_call *call, struct expressions *expressions,
+                                  const struct key_schema *schema)
 {
-    TRY(check(call, reader, expressions, expressions->update, schema));
-    return check(call, reader, expressions, expressions->filter, schema);
+    TRY(check_schema(call, expressions, expressions->update, schema));
+    return check_schema(call, expressions, expressions->filter, schema);
 }
 
 enum err expressions_require(struct op_call *call, struct reader *reader,
@@ -157,12 +166,34 @@ static enum err compile(struct op_call *call, struct reader *reader, enum expr_k
 }
 
 static enum err check(struct op_call *call, struct reader *reader, struct expressions *expressions,
-                      const struct expr *expr, const struct key_schema *schema)
+                      const struct expr *expr)
 {
     struct expr_fault refused;
     if (expr == NULL) {
         return OK;
     }
-    enum err err = expr_check(expr, &expressions->binding, schema, reader->arena, &refused);
+    enum err err = expr_check(expr, &expressions->binding, reader->arena, &refused);
+    return err == ERR_FAULT ? fault_expr(call, &refused) : err;
+}
+
+static enum err check_form(struct op_call *call, struct reader *reader,
+                           struct expressions *expressions, const struct expr *expr)
+{
+    struct expr_fault refused;
+    if (expr == NULL) {
+        return OK;
+    }
+    enum err err = expr_check_form(expr, &expressions->binding, reader->arena, &refused);
+    return err == ERR_FAULT ? fault_expr(call, &refused) : err;
+}
+
+static enum err check_schema(struct op_call *call, struct expressions *expressions,
+                             const struct expr *expr, const struct key_schema *schema)
+{
+    struct expr_fault refused;
+    if (expr == NULL) {
+        return OK;
+    }
+    enum err err = expr_check_schema(expr, &expressions->binding, schema, &refused);
     return err == ERR_FAULT ? fault_expr(call, &refused) : err;
 }

@@ -112,8 +112,7 @@ MUST_USE enum err expressions_open(struct op_call *call, struct reader *reader,
                                    const struct expression_tokens *tokens, struct expressions *out);
 /* What needs the schema: no update of a key attribute, no filter on one. After the table is found.
  */
-MUST_USE enum err expressions_check_schema(struct op_call *call, struct reader *reader,
-                                           struct expressions *expressions,
+MUST_USE enum err expressions_check_schema(struct op_call *call, struct expressions *expressions,
                                            const struct key_schema *schema);
 /* Does the old item (empty: absent) meet the condition? If not, a ConditionalCheckFailed fault,
  * with the item if asked for. */

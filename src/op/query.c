@@ -153,7 +153,7 @@ static enum err query_run(struct op_call *call, struct reader *reader, struct ch
     TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
     TRY(lookup_table(call, reader, in->table_name, &page.table));
     TRY(query_range(call, reader, &expressions, page.table, &range));
-    TRY(expressions_check_schema(call, reader, &expressions, &page.table->schema));
+    TRY(expressions_check_schema(call, &expressions, &page.table->schema));
     if (in->select != SELECT_COUNT) {
         page.cap = 16;
         out->items = arena_alloc(call->arena, page.cap * sizeof(*out->items));

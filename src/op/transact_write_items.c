@@ -288,8 +288,8 @@ static enum err find_keys(struct transaction *transaction)
     }
     for (size_t i = 0; i < transaction->count; i++) {
         struct step *step = &transaction->steps[i];
-        enum err err = expressions_check_schema(transaction->call, transaction->reader,
-                                                &step->expressions, &step->table->schema);
+        enum err err =
+            expressions_check_schema(transaction->call, &step->expressions, &step->table->schema);
         if (err == ERR_FAULT) {
             TRY(refuse_step(transaction, i, "ValidationError", transaction->call->fault.message,
                             BYTES_NONE));

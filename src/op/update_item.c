@@ -74,7 +74,7 @@ static enum err update_item_run(struct op_call *call, struct reader *reader,
     struct expr_fault refused;
     TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
     TRY(lookup_table(call, reader, in->table_name, &table));
-    TRY(expressions_check_schema(call, reader, &expressions, &table->schema));
+    TRY(expressions_check_schema(call, &expressions, &table->schema));
     TRY(lookup_key(call, table, in->key, &key));
     if (expressions.update != NULL &&
         expr_update_charge(expressions.update, &expressions.binding) > ITEM_SIZE_MAX) {

@@ -49,7 +49,7 @@ static const char *test(const char *text, struct bytes item)
     fault.text[0] = 0;
     CHECK(expr_binding_init(&binding, &arena, names_of(NAMES), true, names_of(VALUES), true) == OK);
     if (expr_compile(cache, EXPR_CONDITION, bytes_cstr(text), &expr, &fault) != OK ||
-        expr_check(expr, &binding, NULL, &arena, &fault) != OK ||
+        expr_check(expr, &binding, &arena, &fault) != OK ||
         expr_test(expr, &binding, item, &arena, &result, &fault) != OK) {
         return fault.text;
     }
@@ -93,6 +93,13 @@ static void conditions_hold_or_not(void)
         {"a=:5 and s<>:a", ""},
         {"attribute_not_exists(#d) or #dot = :1", ""},
         {"contains(s, :e)", ""},
+        {"contains(:5, a)", "false"},
+        {"(a) = :5", ""},
+        {"(a) = (:5)", ""},
+        {"((a) = :5) AND (size((s)) = (:5))", ""},
+        {"a[2147483647] = :5", "false"},
+        {"NOT NOT a = :5", ""},
+        {"a In (:1, :5) And Not b beTween :1 aNd :9", ""},
     };
     struct bytes item = item_of(ITEM);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -100,6 +107,11 @@ static void conditions_hold_or_not(void)
     }
     CHECK_BYTES(bytes_cstr(test("attribute_not_exists(pk)", BYTES_NONE)), BYTES(""));
 }
+
+#define MISUSED "The function is not allowed to be used this way in an expression; function: "
+#define DISTINCT                                                                                   \
+    "The first operand must be distinct from the remaining operands for this operator or "         \
+    "function; operator: "
 
 static void conditions_are_refused_in_dynamodbs_words(void)
 {
@@ -130,7 +142,36 @@ static void conditions_are_refused_in_dynamodbs_words(void)
         {"a BETWEEN :a AND :1",
          "The BETWEEN operator requires same data type for lower and upper bounds; lower bound "
          "operand: AttributeValue: {S:a}, upper bound operand: AttributeValue: {N:1}"},
-        {"size(a)", "Syntax error; token: \"<EOF>\", near: \")\""},
+        {"size(a)", MISUSED "size"},
+        {"attribute_exists(a) = :1", MISUSED "attribute_exists"},
+        {"a = contains(s, :a)", MISUSED "contains"},
+        {"begins_with(s, contains(s, :a))", MISUSED "contains"},
+        {"size(size(a)) = :1", "Incorrect operand type for operator or function; operator or "
+                               "function: size, operand type: N"},
+        {"begins_with(s, size(a))", "Incorrect operand type for operator or function; operator or "
+                                    "function: begins_with, operand type: N"},
+        {"attribute_type(a, s)",
+         "Incorrect operand type for operator or function; operator or function: attribute_type, "
+         "operand type: {NS,SS,L,BS,N,M,B,BOOL,NULL,S}"},
+        {"attribute_type(a, :a)", "Invalid attribute type name found; type: a, valid types: "
+                                  "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"},
+        {"attribute_exists(:a)", "Operator or function requires a document path; operator or "
+                                 "function: attribute_exists"},
+        {"a IN :1", "Syntax error; token: \":1\", near: \"IN :1\""},
+        {"a = :1 OR OR", "Syntax error; token: \"OR\", near: \"OR OR\""},
+        {"set = :1", "Syntax error; token: \"set\", near: \"set =\""},
+        {"_a = :1", "Syntax error; token: \"_\", near: \"_a\""},
+        {"a = b = c", "Syntax error; token: \"=\", near: \"b = c\""},
+        {"(a", "Syntax error; token: \"<EOF>\", near: \"a\""},
+        {"(a) AND b = :1", "Syntax error; token: \"AND\", near: \") AND b\""},
+        {"((a)) = :1", "The expression has redundant parentheses;"},
+        {"foo(a) AND = :1", "Syntax error; token: \"=\", near: \"AND = :1\""},
+        {"a = :1 AND foo(data)", "Invalid function name; function: foo"},
+        {"data = foo(a)", "Attribute name is a reserved keyword; reserved keyword: data"},
+        {"a[2147483648] = :1", "List index is not within the allowable range; index: [2147483648]"},
+        {"a BETWEEN :1 AND a", DISTINCT "BETWEEN, first operand: [a]"},
+        {"a IN (:1, a)", DISTINCT "IN, first operand: [a]"},
+        {"m.b.c = #m.b.c", DISTINCT "=, first operand: [m, b, c]"},
         {"contains(a)", "Incorrect number of operands for operator or function; operator or "
                         "function: contains, number of operands: 1"},
         {"if_not_exists(a, :1) = :1",
@@ -161,7 +202,7 @@ static void deep_nesting_is_refused_at_once(void)
         memcpy(text + len, "a=:1 AND ", 9);
     }
     memcpy(text + len, "a=:1", 5);
-    CHECK(strstr(test(text, BYTES_NONE), "too many operators; operator count: 601") != NULL);
+    CHECK(strstr(test(text, BYTES_NONE), "too many operators; operator count: 301") != NULL);
 }
 
 static const char *update(const char *text, const char *item, char *out, size_t room)
@@ -177,7 +218,9 @@ static const char *update(const char *text, const char *item, char *out, size_t 
     out[0] = 0;
     CHECK(expr_binding_init(&binding, &arena, names_of(NAMES), true, names_of(VALUES), true) == OK);
     if (expr_compile(cache, EXPR_UPDATE, bytes_cstr(text), &expr, &fault) != OK ||
-        expr_check(expr, &binding, &schema, &arena, &fault) != OK ||
+        expr_check(expr, &binding, &arena, &fault) != OK ||
+        expr_check_form(expr, &binding, &arena, &fault) != OK ||
+        expr_check_schema(expr, &binding, &schema, &fault) != OK ||
         expr_update(expr, &binding, item_of(item), true, &arena, &result, &fault) != OK) {
         return fault.text;
     }
@@ -246,6 +289,25 @@ static void updates_change_what_they_say(void)
         {"SET a = :1 SET b = :1", "{}",
          "Invalid UpdateExpression: The \"SET\" section can only be used once in an update "
          "expression;"},
+        {"DELETE a :1", "{}",
+         "Invalid UpdateExpression: Incorrect operand type for operator or function; operator: "
+         "DELETE, operand type: NUMBER, typeSet: ALLOWED_FOR_ADD_OPERAND"},
+        {"SET a = if_not_exists(a, a)", "{}",
+         "Invalid UpdateExpression: " DISTINCT "if_not_exists, first operand: [a]"},
+        {"SET a = a + list_append(b, :L)", "{}",
+         "Invalid UpdateExpression: Incorrect operand type for operator or function; operator or "
+         "function: +, operand type: L"},
+        {"SET a = ((a + :1))", "{}",
+         "Invalid UpdateExpression: The expression has redundant parentheses;"},
+        {"SET a = (a + :1) + :1", "{}",
+         "Invalid UpdateExpression: Syntax error; token: \"+\", near: \") + :1\""},
+        {"SET a = :1 + ", "{}",
+         "Invalid UpdateExpression: Syntax error; token: \"<EOF>\", near: \"+\""},
+        {"SET a = (a + (:1))", "{\"a\":{\"N\":\"5\"}}",
+         "{\"a\":{\"N\":\"6\"}} {\"a\":{\"N\":\"5\"}} {\"a\":{\"N\":\"6\"}}"},
+        {"SET a = size(a)", "{}",
+         "Invalid UpdateExpression: The function is not allowed in an update expression; function: "
+         "size"},
         {"SET a = :a + :1", "{}",
          "Invalid UpdateExpression: Incorrect operand type for operator or function; operator or "
          "function: +, operand type: S"},
@@ -269,7 +331,7 @@ static void projections_cut_and_compact(void)
                        &fault) == OK);
     CHECK(expr_binding_init(&binding, &arena, names_of("{\"#m\":{\"S\":\"m\"}}"), true, BYTES_NONE,
                             false) == OK);
-    CHECK(expr_check(expr, &binding, NULL, &arena, &fault) == OK);
+    CHECK(expr_check(expr, &binding, &arena, &fault) == OK);
     CHECK(expr_check_unused(&binding, &fault) == OK);
     CHECK(expr_project(expr, &binding, item_of(ITEM), &arena, &cut, &fault) == OK);
     item_to_json(&json, cut);
@@ -277,7 +339,7 @@ static void projections_cut_and_compact(void)
                 BYTES("{\"l\":{\"L\":[{\"N\":\"1\"},{\"M\":{\"q\":{\"N\":\"7\"}}}]},\"m\":{\"M\":{"
                       "\"b\":{\"M\":{\"c\":{\"S\":\"deep\"}}}}},\"ss\":{\"SS\":[\"a\",\"b\"]}}"));
     CHECK(expr_binding_init(&binding, &arena, names_of(NAMES), true, BYTES_NONE, false) == OK);
-    CHECK(expr_check(expr, &binding, NULL, &arena, &fault) == OK);
+    CHECK(expr_check(expr, &binding, &arena, &fault) == OK);
     CHECK(expr_check_unused(&binding, &fault) == ERR_FAULT);
     CHECK_BYTES(
         bytes_cstr(fault.text),
@@ -296,7 +358,8 @@ static const char *key_range(const char *text, struct key_range *range)
     fault.text[0] = 0;
     CHECK(expr_binding_init(&binding, &arena, names_of(NAMES), true, names_of(VALUES), true) == OK);
     if (expr_compile(cache, EXPR_KEY_CONDITION, bytes_cstr(text), &expr, &fault) == OK &&
-        expr_check(expr, &binding, NULL, &arena, &fault) == OK) {
+        expr_check(expr, &binding, &arena, &fault) == OK &&
+        expr_check_form(expr, &binding, &arena, &fault) == OK) {
         CHECK(expr_key_range(expr, &binding, &schema, &arena, range, &fault) ==
               (fault.text[0] == 0 ? OK : ERR_FAULT));
     }
@@ -324,11 +387,42 @@ static void key_conditions_name_a_range(void)
                 BYTES("The number of query conditions (3) exceeds the number of key attributes "
                       "defined in the schema (2)"));
     CHECK_BYTES(bytes_cstr(key_range("pk = :k AND pk = :k", &range)),
-                BYTES("Invalid KeyConditionExpression: KeyConditionExpressions must only contain "
+                BYTES("KeyConditionExpressions must only contain "
                       "one condition per key"));
     CHECK_BYTES(bytes_cstr(key_range("pk = :k AND m.b = :5", &range)),
-                BYTES("Invalid KeyConditionExpression: KeyConditionExpressions cannot have "
+                BYTES("KeyConditionExpressions cannot have "
                       "conditions on nested attributes"));
+}
+
+/* Told without a table. */
+static void key_conditions_have_a_form(void)
+{
+#define IN_KEY " in KeyConditionExpression: "
+    static const struct {
+        const char *text;
+        const char *fault;
+    } cases[] = {
+        {"pk = :k OR a = :5", "Invalid operator used" IN_KEY "OR"},
+        {"NOT pk = :k", "Invalid operator used" IN_KEY "NOT"},
+        {"pk <> :k", "Invalid operator used" IN_KEY "<>"},
+        {"pk IN (:k)", "Invalid operator used" IN_KEY "IN"},
+        {"pk = :k AND attribute_exists(a)", "Invalid operator used" IN_KEY "attribute_exists"},
+        {"pk = :k AND contains(s, :a)", "Invalid operator used" IN_KEY "contains"},
+        {"pk = :k AND size(a) = :5", "KeyConditionExpressions cannot contain nested operations"},
+        {"pk = :k AND a = s",
+         "Invalid condition" IN_KEY "Multiple attribute names used in one condition"},
+        {":k = :k", "Invalid condition" IN_KEY "No key attribute specified"},
+        {"pk = :k AND :1 BETWEEN a AND :5",
+         "Invalid condition" IN_KEY
+         "BETWEEN operator must have the key attribute as its first operand"},
+        {"begins_with(:k, pk)",
+         "Invalid condition" IN_KEY
+         "begins_with operator must have the key attribute as its first operand"},
+    };
+    struct key_range range;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CHECK_BYTES(bytes_cstr(key_range(cases[i].text, &range)), bytes_cstr(cases[i].fault));
+    }
 }
 
 static void the_cache_forgets_the_oldest(void)
@@ -355,6 +449,7 @@ int main(void)
     RUN(updates_change_what_they_say);
     RUN(projections_cut_and_compact);
     RUN(key_conditions_name_a_range);
+    RUN(key_conditions_have_a_form);
     RUN(the_cache_forgets_the_oldest);
     arena_fini(&arena);
     expr_cache_free(cache);
