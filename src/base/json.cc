@@ -27,6 +27,8 @@ struct json_parser {
 };
 
 static const size_t kKeepText = 256 * 1024; // a parser at rest keeps no more text than this
+static const size_t kFirstCapacity = 4096;
+static const size_t kMagnitudeMax = 300; // of an exponent that surely fits a double
 
 static tape_ref tape_of(struct json value)
 {
@@ -44,11 +46,82 @@ static struct bytes string_at(const tape_ref &tape)
     return bytes{reinterpret_cast<const uint8_t *>(view.data()), view.size()};
 }
 
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+// One number at p: writes over it, in its own length, when it is past what simdjson reads. Whole
+// numbers become the largest or smallest that fit, exponents shrink. Returns where it ends.
+static uint8_t *mend_number(uint8_t *p)
+{
+    bool minus = *p == '-';
+    uint8_t *start = p + (minus ? 1 : 0);
+    uint8_t *end = start;
+    while (is_digit(*end)) {
+        end++;
+    }
+    size_t digits = static_cast<size_t>(end - start);
+    if (*end != '.' && *end != 'e' && *end != 'E') {
+        const char *limit = minus ? "9223372036854775808" : "18446744073709551615";
+        size_t len = std::strlen(limit);
+        if (digits > len || (digits == len && std::memcmp(start, limit, len) > 0)) {
+            std::memcpy(start, limit, len);
+            std::memset(start + len, ' ', digits - len);
+        }
+        return end;
+    }
+    while (is_digit(*end) || *end == '.') {
+        end++;
+    }
+    if (*end != 'e' && *end != 'E') {
+        return end;
+    }
+    end += end[1] == '+' || end[1] == '-' ? 2 : 1;
+    uint8_t *exponent = end;
+    size_t magnitude = 0;
+    while (is_digit(*end)) {
+        magnitude = magnitude > kMagnitudeMax ? magnitude : magnitude * 10 + (*end - '0');
+        end++;
+    }
+    if (magnitude > kMagnitudeMax) {
+        std::memset(exponent, '0', static_cast<size_t>(end - exponent));
+        std::memcpy(end - 3, "300", 3);
+    }
+    return end;
+}
+
+// JSON allows numbers of any size, simdjson refuses those that fit no double or no 64 bits. Nobody
+// here tells one huge number from another, so a text that was refused for them is read again with
+// all of them brought into range. The text ends in zeros.
+static void mend_numbers(uint8_t *p)
+{
+    while (*p != 0) {
+        if (*p == '"') {
+            for (p++; *p != 0 && *p != '"'; p++) {
+                p += *p == '\\' && p[1] != 0 ? 1 : 0;
+            }
+            p += *p == 0 ? 0 : 1;
+        } else if (is_digit(*p) || *p == '-') {
+            p = mend_number(p);
+            p += *p == '-' ? 1 : 0;
+        } else {
+            p++;
+        }
+    }
+}
+
 extern "C" {
 
 struct json_parser *json_parser_new(void)
 {
-    return new (std::nothrow) json_parser;
+    json_parser *parser = new (std::nothrow) json_parser;
+    if (parser != nullptr &&
+        parser->parser.allocate(kFirstCapacity, JSON_DEPTH_MAX) != simdjson::SUCCESS) {
+        delete parser;
+        return nullptr;
+    }
+    return parser;
 }
 
 void json_parser_free(struct json_parser *parser)
@@ -77,6 +150,11 @@ enum err json_parse(struct json_parser *parser, struct bytes text, struct json *
     std::memset(parser->text + text.len, 0, simdjson::SIMDJSON_PADDING);
     auto result =
         parser->parser.parse_into_document(parser->document, parser->text, text.len, false);
+    if (result.error() == simdjson::NUMBER_ERROR) {
+        mend_numbers(parser->text);
+        result =
+            parser->parser.parse_into_document(parser->document, parser->text, text.len, false);
+    }
     if (result.error() == simdjson::MEMALLOC) {
         return ERR_NOMEM;
     }
@@ -97,8 +175,8 @@ enum json_type json_type(struct json value)
     case tape_type::STRING:
         return JSON_STRING;
     case tape_type::INT64:
-        return JSON_INTEGER;
     case tape_type::UINT64:
+        return JSON_INTEGER;
     case tape_type::DOUBLE:
         return JSON_NUMBER;
     case tape_type::TRUE_VALUE:
@@ -117,7 +195,11 @@ struct bytes json_string(struct json value)
 
 int64_t json_integer(struct json value)
 {
-    return tape_of(value).next_tape_value<int64_t>();
+    tape_ref tape = tape_of(value);
+    if (tape.tape_ref_type() == tape_type::INT64) {
+        return tape.next_tape_value<int64_t>();
+    }
+    return INT64_MAX; /* simdjson makes a uint64 only of what is past it */
 }
 
 double json_number(struct json value)

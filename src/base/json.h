@@ -7,13 +7,16 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
+/* Twice the 2,000 levels of values that DynamoDB is known to read, and what is around them. */
+#define JSON_DEPTH_MAX 4200u
+
 struct json_parser;
 
 enum json_type {
     JSON_NULL,
     JSON_FALSE,
     JSON_TRUE,
-    JSON_INTEGER, /* fits int64 */
+    JSON_INTEGER, /* whole, of any size */
     JSON_NUMBER,  /* any other number */
     JSON_STRING,
     JSON_ARRAY,
@@ -35,14 +38,15 @@ struct json_iter {
 /* NULL when memory is out. */
 struct json_parser *json_parser_new(void);
 void json_parser_free(struct json_parser *parser);
-/* ERR_INVALID: not JSON, not UTF-8, or nested deeper than 1,024; ERR_NOMEM. A warm parser allocates
- * nothing for documents no larger than before. text is copied (simdjson wants padding). */
+/* ERR_INVALID: not JSON, not UTF-8, or nested deeper than JSON_DEPTH_MAX; ERR_NOMEM. A warm parser
+ * allocates nothing for documents no larger than before. text is copied (simdjson wants padding).
+ */
 MUST_USE enum err json_parse(struct json_parser *parser, struct bytes text, struct json *root);
 
 enum json_type json_type(struct json value);
 /* Of a JSON_STRING: unescaped UTF-8. */
 struct bytes json_string(struct json value);
-/* Of a JSON_INTEGER. */
+/* Of a JSON_INTEGER; what does not fit is the nearest that does. */
 int64_t json_integer(struct json value);
 /* Of a JSON_INTEGER or JSON_NUMBER. */
 double json_number(struct json value);

@@ -123,19 +123,31 @@ enum item_refusal {
     ITEM_REFUSED_DEPTH          /* nesting: enveloped up to 62 levels, bare above */
 };
 
+/* What is wrong; DynamoDB tells a value with several faults in this order. */
+enum item_wrong { ITEM_WRONG_SET, ITEM_WRONG_NUMBER, ITEM_WRONG_NULL, ITEM_WRONG_OTHER };
+
 struct item_fault {
     enum item_refusal kind;
-    unsigned depth; /* for ITEM_REFUSED_DEPTH: the depth found */
-    char text[512];
+    enum item_wrong wrong;
+    unsigned depth;     /* for ITEM_REFUSED_DEPTH: the depth found */
+    char text[512];     /* in the newer words */
+    char old_text[512]; /* in DynamoDB's older ones; empty: the same */
 };
 
-/* {"name": {"S": ...}, ...} to item bytes in the arena. ERR_FAULT with fault set, or ERR_NOMEM.
+/* How an item was read. DynamoDB reads some forms by its older layer, and then tells the whole
+ * request in that layer's words. */
+struct item_reading {
+    struct item_fault fault; /* with ERR_FAULT */
+    bool old_form; /* a BOOL or NULL came as text, or a value with two types; never reset */
+};
+
+/* {"name": {"S": ...}, ...} to item bytes in the arena. ERR_FAULT with the fault set, or ERR_NOMEM.
  * Does not check the 400 KB limit: that is the operation's to say. */
 MUST_USE enum err item_from_json(struct json object, struct arena *arena, struct bytes *item,
-                                 struct item_fault *fault);
+                                 struct item_reading *reading);
 /* {"S": ...} to a value in the arena. */
 MUST_USE enum err value_from_json(struct json object, struct arena *arena, struct value *value,
-                                  struct item_fault *fault);
+                                  struct item_reading *reading);
 /* Appends {"name":{"S":...},...}: members by name; SS and BS by bytes, NS ascending. */
 void item_to_json(struct buf *buf, struct bytes item);
 void value_to_json(struct buf *buf, struct value value);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define OUT_FIRST 1024u
+#define SCAN_DEPTH 512u                /* how deep refused values are looked into */
 #define WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar */
 
 /* Encoded bytes under construction, in an arena. */
@@ -26,6 +27,7 @@ struct out {
 struct decoder {
     struct out out;
     struct item_fault *fault;
+    bool *old_form;
 };
 
 /* An encoded part of a container: [start, start + len) of out. */
@@ -57,6 +59,7 @@ static enum err out_varint(struct out *out, size_t value);
 static enum err out_close(struct out *out, size_t body);
 static enum err decode_members(struct decoder *decoder, struct json object, unsigned depth);
 static enum err decode_value(struct decoder *decoder, struct json object, unsigned depth);
+static enum err refuse_many(struct decoder *decoder, struct json object, unsigned depth);
 static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct json content,
                              unsigned depth);
 static enum err decode_bool(struct decoder *decoder, struct json content, bool *truth);
@@ -67,38 +70,53 @@ static enum err parts_add(struct decoder *decoder, struct parts *parts, struct p
 static enum err parts_order(struct decoder *decoder, struct parts *parts, size_t body,
                             bool keep_last);
 static unsigned json_wraps(struct json object, unsigned limit);
+static bool has_old_form(struct json container, bool map, unsigned limit);
 
 #define JAVA_VALUE "class com.amazonaws.dynamodb.v20120810.AttributeValue"
 #define JAVA_MAP "java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>"
 #define PARAMETERS "One or more parameter values were invalid: "
 
 enum err item_from_json(struct json object, struct arena *arena, struct bytes *item,
-                        struct item_fault *fault)
+                        struct item_reading *reading)
 {
-    struct decoder decoder = {.out = {.arena = arena}, .fault = fault};
+    struct decoder decoder = {
+        .out = {.arena = arena}, .fault = &reading->fault, .old_form = &reading->old_form};
     if (json_type(object) != JSON_OBJECT) {
         return refuse_type(&decoder, EXPECT_MAP, object, JAVA_MAP);
     }
-    TRY(decode_members(&decoder, object, 0));
+    enum err err = decode_members(&decoder, object, 0);
+    if (err == ERR_FAULT) {
+        reading->old_form |= has_old_form(object, true, SCAN_DEPTH); /* also behind the fault */
+    }
+    TRY(err);
     *item = bytes_of(decoder.out.ptr, decoder.out.len);
     return OK;
 }
 
 enum err value_from_json(struct json object, struct arena *arena, struct value *value,
-                         struct item_fault *fault)
+                         struct item_reading *reading)
 {
-    struct decoder decoder = {.out = {.arena = arena}, .fault = fault};
+    struct decoder decoder = {
+        .out = {.arena = arena}, .fault = &reading->fault, .old_form = &reading->old_form};
     TRY(decode_value(&decoder, object, 0));
     struct cursor cursor = cursor_of(bytes_of(decoder.out.ptr, decoder.out.len));
     return list_next(&cursor, value) ? OK : ERR_NOMEM;
+}
+
+static void begin_fault(struct decoder *decoder, enum item_refusal kind, enum item_wrong wrong)
+{
+    decoder->fault->kind = kind;
+    decoder->fault->wrong = wrong;
+    decoder->fault->depth = 0;
+    decoder->fault->text[0] = 0;
+    decoder->fault->old_text[0] = 0;
 }
 
 static enum err refuse(struct decoder *decoder, enum item_refusal kind, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    decoder->fault->kind = kind;
-    decoder->fault->depth = 0;
+    begin_fault(decoder, kind, ITEM_WRONG_OTHER);
     vsnprintf(decoder->fault->text, sizeof(decoder->fault->text), format, list);
     va_end(list);
     return ERR_FAULT;
@@ -107,7 +125,7 @@ static enum err refuse(struct decoder *decoder, enum item_refusal kind, const ch
 static enum err refuse_type(struct decoder *decoder, enum json_expected expected, struct json found,
                             const char *java)
 {
-    decoder->fault->kind = ITEM_REFUSED_SERIALIZATION;
+    begin_fault(decoder, ITEM_REFUSED_SERIALIZATION, ITEM_WRONG_OTHER);
     json_mismatch_text(expected, found, java, decoder->fault->text, sizeof(decoder->fault->text));
     return ERR_FAULT;
 }
@@ -325,39 +343,68 @@ static enum value_tag tag_of(struct bytes name)
                                               : (enum value_tag)0;
 }
 
-/* One value; every type member it has is checked before their number is. */
 static enum err decode_value(struct decoder *decoder, struct json object, unsigned depth)
 {
     struct json_iter iter;
     struct bytes name;
     struct json content;
-    size_t start = decoder->out.len;
+    struct json given = object;
+    enum value_tag tag = (enum value_tag)0;
     unsigned count = 0;
     if (json_type(object) != JSON_OBJECT) {
         return refuse_type(decoder, EXPECT_STRUCT, object, JAVA_VALUE);
     }
     iter = json_iter_of(object);
     while (json_next_member(&iter, &name, &content)) {
-        enum value_tag tag = tag_of(name);
-        if (tag == 0 || json_type(content) == JSON_NULL) {
-            continue;
+        if (tag_of(name) != 0 && json_type(content) != JSON_NULL) {
+            tag = tag_of(name);
+            given = content;
+            count++;
         }
-        count++;
-        decoder->out.len = start;
-        TRY(decode_typed(decoder, tag, content, depth));
     }
     if (count == 0) {
         return refuse(decoder, ITEM_REFUSED_BARE,
                       "Supplied AttributeValue is empty, must contain exactly one of the supported "
                       "datatypes");
     }
-    if (count > 1) {
-        return refuse(decoder, ITEM_REFUSED_BARE,
-                      "Supplied AttributeValue has more than one datatypes set, must contain "
-                      "exactly one of the "
-                      "supported datatypes");
+    return count == 1 ? decode_typed(decoder, tag, given, depth)
+                      : refuse_many(decoder, object, depth);
+}
+
+/* A value of several types: each is checked before their number is. What cannot be read is told at
+ * once, the rest in DynamoDB's order. */
+static enum err refuse_many(struct decoder *decoder, struct json object, unsigned depth)
+{
+    struct json_iter iter = json_iter_of(object);
+    struct item_fault first = {.wrong = ITEM_WRONG_OTHER};
+    size_t start = decoder->out.len;
+    bool refused = false;
+    struct bytes name;
+    struct json content;
+    *decoder->old_form = true;
+    while (json_next_member(&iter, &name, &content)) {
+        enum value_tag tag = tag_of(name);
+        if (tag == 0 || json_type(content) == JSON_NULL) {
+            continue;
+        }
+        decoder->out.len = start;
+        enum err err = decode_typed(decoder, tag, content, depth);
+        if (err == ERR_FAULT && decoder->fault->kind != ITEM_REFUSED_SERIALIZATION) {
+            if (!refused || decoder->fault->wrong < first.wrong) {
+                first = *decoder->fault;
+            }
+            refused = true;
+        } else if (err != OK) {
+            return err;
+        }
     }
-    return OK;
+    if (refused) {
+        *decoder->fault = first;
+        return ERR_FAULT;
+    }
+    return refuse(decoder, ITEM_REFUSED_BARE,
+                  "Supplied AttributeValue has more than one datatypes set, must contain exactly "
+                  "one of the supported datatypes");
 }
 
 static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct json content,
@@ -377,8 +424,10 @@ static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct
     if (tag == VALUE_TRUE || tag == VALUE_NULL) {
         TRY(decode_bool(decoder, content, &truth));
         if (tag == VALUE_NULL && !truth) {
-            return refuse(decoder, ITEM_REFUSED_VALIDATION,
-                          PARAMETERS "Null attribute value types must have the value of true");
+            (void)refuse(decoder, ITEM_REFUSED_VALIDATION,
+                         PARAMETERS "Null attribute value types must have the value of true");
+            decoder->fault->wrong = ITEM_WRONG_NULL;
+            return ERR_FAULT;
         }
         byte = (uint8_t)(tag == VALUE_NULL ? VALUE_NULL : truth ? VALUE_TRUE : VALUE_FALSE);
         return out_add(out, bytes_of(&byte, 1));
@@ -390,8 +439,8 @@ static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct
         return refuse_type(decoder, EXPECT_MAP, content, JAVA_MAP);
     }
     if (depth >= WRAPS_MAX) {
-        decoder->fault->kind = ITEM_REFUSED_DEPTH;
-        decoder->fault->depth = depth + 1 + json_wraps(content, 512);
+        begin_fault(decoder, ITEM_REFUSED_DEPTH, ITEM_WRONG_OTHER);
+        decoder->fault->depth = depth + 1 + json_wraps(content, SCAN_DEPTH);
         snprintf(decoder->fault->text, sizeof(decoder->fault->text),
                  "Nesting Levels have exceeded supported limits: Attributes in the item have "
                  "nested levels beyond "
@@ -436,6 +485,47 @@ static unsigned json_wraps(struct json content, unsigned limit)
     return most;
 }
 
+/* Is there a BOOL or NULL written as text, or a value of two types, anywhere in a map or list? */
+static bool has_old_form(struct json container, bool map, unsigned limit)
+{
+    struct json_iter iter = json_iter_of(container);
+    struct bytes name;
+    struct json value;
+    while (limit > 0 && (map ? json_next_member(&iter, &name, &value) : json_next(&iter, &value))) {
+        unsigned types = 0;
+        if (json_type(value) != JSON_OBJECT) {
+            continue;
+        }
+        struct json_iter inner = json_iter_of(value);
+        struct json content;
+        while (json_next_member(&inner, &name, &content)) {
+            enum value_tag tag = tag_of(name);
+            enum json_type type = json_type(content);
+            types += tag != 0 && type != JSON_NULL ? 1 : 0;
+            bool word = (tag == VALUE_TRUE || tag == VALUE_NULL) && type == JSON_STRING;
+            bool below =
+                (tag == VALUE_M && type == JSON_OBJECT) || (tag == VALUE_L && type == JSON_ARRAY);
+            if (word || (below && has_old_form(content, tag == VALUE_M, limit - 1))) {
+                return true;
+            }
+        }
+        if (types > 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum err refuse_number(struct decoder *decoder, enum number_refusal refusal,
+                              struct bytes text)
+{
+    struct item_fault *fault = decoder->fault;
+    begin_fault(decoder, ITEM_REFUSED_VALIDATION, ITEM_WRONG_NUMBER);
+    number_refusal_text(refusal, text, fault->text, sizeof(fault->text));
+    number_refusal_old_text(refusal, text, fault->old_text, sizeof(fault->old_text));
+    return ERR_FAULT;
+}
+
 static enum err decode_scalar(struct decoder *decoder, enum value_tag tag, struct json content)
 {
     if (json_type(content) != JSON_STRING) {
@@ -450,9 +540,7 @@ static enum err decode_scalar(struct decoder *decoder, enum value_tag tag, struc
         size_t len;
         enum number_refusal refusal = number_parse(text, encoded, &len);
         if (refusal != NUMBER_OK) {
-            decoder->fault->kind = ITEM_REFUSED_VALIDATION;
-            number_refusal_text(refusal, text, decoder->fault->text, sizeof(decoder->fault->text));
-            return ERR_FAULT;
+            return refuse_number(decoder, refusal, text);
         }
         return out_value(&decoder->out, VALUE_N, bytes_of(encoded, len));
     }
@@ -490,39 +578,101 @@ static enum err decode_bool(struct decoder *decoder, struct json content, bool *
     for (size_t i = 0; type == JSON_STRING && i < sizeof(yes) / sizeof(yes[0]); i++) {
         if (same_word(json_string(content), yes[i]) || same_word(json_string(content), no[i])) {
             *truth = same_word(json_string(content), yes[i]);
+            *decoder->old_form = true;
             return OK;
         }
     }
     return refuse_type(decoder, EXPECT_BOOLEAN, content, "");
 }
 
-/* "Input collection [...] contains duplicates", in DynamoDB's arrangement: the members before the
- * first repeat sorted, the repeat, the rest as sent. */
-static enum err refuse_duplicates(struct decoder *decoder, enum value_tag tag, struct json content)
+/* Elements of a set as sent. */
+struct listed {
+    struct bytes *texts;
+    size_t count;
+};
+
+static int text_order(const void *left, const void *right)
 {
-    if (tag == VALUE_NS) {
-        return refuse(decoder, ITEM_REFUSED_VALIDATION,
-                      PARAMETERS "Input collection contains duplicates.");
-    }
-    struct buf list;
+    return bytes_compare(*(const struct bytes *)left, *(const struct bytes *)right);
+}
+
+static enum err list_texts(struct decoder *decoder, struct json content, struct listed *out)
+{
     struct json_iter iter = json_iter_of(content);
     struct json element;
-    bool first = true;
-    buf_init(&list, 4096);
-    while (json_next(&iter, &element)) {
-        if (!first) {
-            buf_add(&list, tag == VALUE_SS ? BYTES(", ") : BYTES(","));
-        }
-        json_add_string(&list, json_string(element));
-        first = false;
+    *out = (struct listed){.count = 0};
+    out->texts = arena_alloc(decoder->out.arena, (json_count(content) + 1) * sizeof(*out->texts));
+    if (out->texts == NULL) {
+        return ERR_NOMEM;
     }
-    enum err err = refuse(decoder, ITEM_REFUSED_VALIDATION,
-                          tag == VALUE_SS
-                              ? PARAMETERS "Input collection [%.*s] contains duplicates."
-                              : PARAMETERS "Input collection [%.*s]of type BS contains duplicates.",
-                          BYTES_FMT(buf_bytes(&list)));
-    buf_fini(&list);
-    return err;
+    while (json_next(&iter, &element)) {
+        out->texts[out->count++] = json_string(element);
+    }
+    return OK;
+}
+
+static void add_texts(struct buf *out, const struct listed *list, bool quoted, const char *between)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        buf_add_cstr(out, i > 0 ? between : "");
+        if (quoted) {
+            json_add_string(out, list->texts[i]);
+        } else {
+            buf_add(out, list->texts[i]);
+        }
+    }
+}
+
+/* The newer words list strings in an order of their own: those before the first repeat sorted, the
+ * repeat, the rest as sent. */
+static enum err refuse_duplicates(struct decoder *decoder, enum value_tag tag, struct json content,
+                                  size_t first_repeat)
+{
+    struct item_fault *fault = decoder->fault;
+    struct listed list;
+    struct buf shown;
+    begin_fault(decoder, ITEM_REFUSED_VALIDATION, ITEM_WRONG_SET);
+    if (tag == VALUE_NS) {
+        snprintf(fault->text, sizeof(fault->text),
+                 PARAMETERS "Input collection contains duplicates.");
+        snprintf(fault->old_text, sizeof(fault->old_text), "Input collection contains duplicates");
+        return ERR_FAULT;
+    }
+    TRY(list_texts(decoder, content, &list));
+    buf_init(&shown, 1u << 20);
+    if (tag == VALUE_BS) {
+        add_texts(&shown, &list, true, ",");
+        snprintf(fault->text, sizeof(fault->text),
+                 PARAMETERS "Input collection [%.*s]of type BS contains duplicates.",
+                 BYTES_FMT(buf_bytes(&shown)));
+    } else {
+        add_texts(&shown, &list, false, ", ");
+        snprintf(fault->old_text, sizeof(fault->old_text),
+                 PARAMETERS "Input collection [%.*s] contains duplicates.",
+                 BYTES_FMT(buf_bytes(&shown)));
+        buf_clear(&shown);
+        qsort(list.texts, first_repeat, sizeof(list.texts[0]), text_order);
+        add_texts(&shown, &list, true, ", ");
+        snprintf(fault->text, sizeof(fault->text),
+                 PARAMETERS "Input collection [%.*s] contains duplicates.",
+                 BYTES_FMT(buf_bytes(&shown)));
+    }
+    buf_fini(&shown);
+    return ERR_FAULT;
+}
+
+/* Where, as sent, the first element stands that was there before; the count: nowhere. Parts are in
+ * order. */
+static size_t first_repeat(const struct out *out, const struct parts *parts)
+{
+    size_t first = parts->count;
+    for (size_t i = 1; i < parts->count; i++) {
+        if (parts->all[i].order < first &&
+            bytes_equal(part_name(out, &parts->all[i - 1]), part_name(out, &parts->all[i]))) {
+            first = parts->all[i].order;
+        }
+    }
+    return first;
 }
 
 static enum err decode_set(struct decoder *decoder, enum value_tag tag, struct json content)
@@ -563,14 +713,15 @@ static enum err decode_set(struct decoder *decoder, enum value_tag tag, struct j
         TRY(parts_add(decoder, &parts, part));
     }
     if (parts.count == 0) {
-        return refuse(decoder, ITEM_REFUSED_VALIDATION, PARAMETERS "%s", empty[tag - VALUE_SS]);
+        (void)refuse(decoder, ITEM_REFUSED_VALIDATION, PARAMETERS "%s", empty[tag - VALUE_SS]);
+        decoder->fault->wrong = ITEM_WRONG_SET;
+        return ERR_FAULT;
     }
     if (!parts.ordered) {
         qsort_r(parts.all, parts.count, sizeof(parts.all[0]), part_order, out);
-        for (size_t i = 0; i + 1 < parts.count; i++) {
-            if (bytes_equal(part_name(out, &parts.all[i]), part_name(out, &parts.all[i + 1]))) {
-                return refuse_duplicates(decoder, tag, content);
-            }
+        size_t repeat = first_repeat(out, &parts);
+        if (repeat < parts.count) {
+            return refuse_duplicates(decoder, tag, content, repeat);
         }
         TRY(parts_order(decoder, &parts, body, false));
     }

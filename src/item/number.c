@@ -12,7 +12,8 @@
 #define HEAD_POSITIVE 0xC0u
 #define HEAD_NEGATIVE 0x3Fu
 #define NEGATIVE_END 0xFFu
-#define EXPONENT_FAR 1000000000 /* further exponents change nothing */
+#define EXPONENT_FAR 10000000000 /* further exponents change nothing */
+#define EXPONENT_JAVA 2147483647 /* from here on Java's BigDecimal overflows */
 
 struct decimal {
     uint8_t digits[DIGITS_MAX];
@@ -53,6 +54,7 @@ void number_refusal_text(enum number_refusal refusal, struct bytes text, char *o
         snprintf(out, room, "Attempting to store more than 38 significant digits in a Number");
         return;
     case NUMBER_OVERFLOW:
+    case NUMBER_EXPONENT_OVERFLOW:
         snprintf(out, room,
                  "Number overflow. Attempting to store a number with magnitude larger than "
                  "supported range");
@@ -63,6 +65,18 @@ void number_refusal_text(enum number_refusal refusal, struct bytes text, char *o
                  "supported range");
         return;
     }
+}
+
+/* The older layer leaves the colon out where nothing follows it, and takes an exponent that its
+ * BigDecimal cannot hold for a small one. */
+void number_refusal_old_text(enum number_refusal refusal, struct bytes text, char *out, size_t room)
+{
+    if (refusal == NUMBER_NOT_A_NUMBER && text.len == 0) {
+        snprintf(out, room, "The parameter cannot be converted to a numeric value");
+        return;
+    }
+    number_refusal_text(refusal == NUMBER_EXPONENT_OVERFLOW ? NUMBER_UNDERFLOW : refusal, text, out,
+                        room);
 }
 
 /* sign? digits, one point at most, exponent? A zero is judged as if its last digit were 1. */
@@ -138,7 +152,7 @@ static enum number_refusal decimal_parse(struct bytes text, struct decimal *out)
     bool zero = out->count == 0;
     long long full = zero ? 1 - after + exponent : places + exponent;
     if (full > EXPONENT_MAX) {
-        return NUMBER_OVERFLOW;
+        return exponent >= EXPONENT_JAVA ? NUMBER_EXPONENT_OVERFLOW : NUMBER_OVERFLOW;
     }
     if (full < EXPONENT_MIN) {
         return NUMBER_UNDERFLOW;

@@ -25,7 +25,8 @@ enum number_refusal {
     NUMBER_NOT_A_NUMBER,
     NUMBER_TOO_PRECISE,
     NUMBER_OVERFLOW,
-    NUMBER_UNDERFLOW
+    NUMBER_UNDERFLOW,
+    NUMBER_EXPONENT_OVERFLOW /* too large by an exponent past Java's range */
 };
 
 /* Decimal text by DynamoDB's grammar (AWS-DETAILS 4). out: NUMBER_ENCODED_MAX bytes; *len is set.
@@ -33,6 +34,9 @@ enum number_refusal {
 enum number_refusal number_parse(struct bytes text, uint8_t *out, size_t *len);
 /* DynamoDB's sentence for a refusal, with the text where it belongs. */
 void number_refusal_text(enum number_refusal refusal, struct bytes text, char *out, size_t room);
+/* The same in its older words. */
+void number_refusal_old_text(enum number_refusal refusal, struct bytes text, char *out,
+                             size_t room);
 /* Plain digits where short, exponent form where not (boto3 cannot read 126 digits written out). */
 void number_add_text(struct buf *buf, struct bytes encoded);
 /* a + b and a - b, exact or refused (more than 38 digits, out of range), as UpdateItem needs them.

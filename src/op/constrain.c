@@ -296,14 +296,15 @@ static struct bytes render_path(struct arena *arena, const struct nest *nest,
                                             tolower(field->name.ptr[0]), field->name.ptr + 1);
 }
 
-/* A required member is absent: the whole request is told of in the older order and words. */
+/* A required member is absent, or a number was brought into range: the whole request is told of in
+ * the older order and words. A name that does not fit is not told beside what is absent. */
 static void take_old_order(struct decode *decode)
 {
     bool absent = false;
     for (const struct violation *v = decode->violations; v != NULL; v = v->next) {
         absent = absent || v->kind == VIOLATES_PRESENCE;
     }
-    if (!absent) {
+    if (!absent && !decode->old_order) {
         return;
     }
     struct violation *all = decode->violations;
@@ -313,7 +314,7 @@ static void take_old_order(struct decode *decode)
     for (const char *const *name = decode->call->op->old_order; *name != NULL; name++) {
         for (struct violation **link = &all; *link != NULL;) {
             struct violation *v = *link;
-            bool untold = v->field->form != FORM_ANY && v->kind != VIOLATES_PRESENCE;
+            bool untold = absent && v->field->form != FORM_ANY && v->kind != VIOLATES_PRESENCE;
             if (untold || !bytes_equal(v->field->name, bytes_cstr(*name))) {
                 link = &v->next;
                 continue;

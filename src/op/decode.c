@@ -46,8 +46,11 @@ enum err op_decode(struct op_call *call, struct json root)
     decode.violations_end = &decode.violations;
     decode.old_words = false;
     decode.unbuilt = NULL;
+    decode.old_order = false;
     decode.value_refused = false;
     decode.value_key = BYTES_NONE;
+    decode.value.wrong = ITEM_WRONG_OTHER;
+    call->old_layer = call->op->old_values;
     call->fault = (struct fault){0};
     call->in = arena_zalloc(call->arena, call->op->in_size);
     if (call->in == NULL) {
@@ -80,15 +83,19 @@ enum err decode_tell_values(struct decode *decode)
     if (!decode->value_refused) {
         return OK;
     }
-    if (decode->value_key.ptr != NULL) {
+    bool too_deep = refused->kind == ITEM_REFUSED_DEPTH && refused->depth > DEPTH_ENVELOPED_MAX;
+    const char *text =
+        call->old_layer && refused->old_text[0] != 0 ? refused->old_text : refused->text;
+    if (decode->value_key.ptr != NULL && (call->old_layer || too_deep)) {
         return fault(call, FAULT_VALIDATION,
-                     "ExpressionAttributeValues contains invalid value: %s for key %.*s",
-                     refused->text, BYTES_FMT(decode->value_key));
+                     "ExpressionAttributeValues contains invalid value: %s for key %.*s", text,
+                     BYTES_FMT(decode->value_key));
     }
-    bool enveloped = refused->kind == ITEM_REFUSED_VALIDATION ||
-                     (refused->kind == ITEM_REFUSED_DEPTH && refused->depth <= DEPTH_ENVELOPED_MAX);
-    return fault_text(call, FAULT_VALIDATION, call->op->envelopes && enveloped,
-                      bytes_cstr(refused->text));
+    if (decode->value_in_start && refused->kind == ITEM_REFUSED_BARE) {
+        return fault(call, FAULT_VALIDATION, "%s: %s", TEXT_START_KEY, text);
+    }
+    bool enveloped = !too_deep && refused->kind != ITEM_REFUSED_BARE;
+    return fault_text(call, FAULT_VALIDATION, fault_envelopes(call) && enveloped, bytes_cstr(text));
 }
 
 static enum err decode_struct(struct decode *decode, const struct field *fields, struct json object,
@@ -139,8 +146,10 @@ static enum err decode_field(struct decode *decode, const struct field *field, s
         return decode_bool(decode, value, place);
     case FIELD_INTEGER:
         TRY(decode_number(decode, "Integer", value, &number));
-        number = number > INT32_MAX ? INT32_MAX : number < INT32_MIN ? INT32_MIN : number;
-        *(int32_t *)place = (int32_t)number;
+        *(int32_t *)place = (int32_t)(number > INT32_MAX   ? INT32_MAX
+                                      : number < INT32_MIN ? INT32_MIN
+                                                           : number);
+        decode->old_order |= json_type(value) == JSON_NUMBER || number != *(int32_t *)place;
         return OK;
     case FIELD_LONG:
         return decode_number(decode, "Long", value, place);
@@ -265,7 +274,7 @@ static enum err decode_number(struct decode *decode, const char *java, struct js
 static enum err decode_item(struct decode *decode, const struct field *field, struct json value,
                             struct bytes *out)
 {
-    struct item_fault refused;
+    struct item_reading reading;
     if (json_type(value) == JSON_ARRAY) {
         return fault(decode->call, FAULT_SERIALIZATION,
                      "Unrecognized collection type java.util.Map<java.lang.String, "
@@ -275,10 +284,12 @@ static enum err decode_item(struct decode *decode, const struct field *field, st
         return refuse_shape(decode, value, NULL);
     }
     struct bytes item = BYTES_NONE;
-    enum err err = item_from_json(value, decode->call->arena, &item, &refused);
+    reading.old_form = false;
+    enum err err = item_from_json(value, decode->call->arena, &item, &reading);
+    decode->call->old_layer |= reading.old_form;
     if (err == ERR_FAULT) {
         *out = BYTES(""); /* it was given */
-        return refuse_item(decode, field, value, &refused);
+        return refuse_item(decode, field, value, &reading.fault);
     }
     if (err == OK) {
         *out = item.ptr != NULL ? item : BYTES("");
@@ -286,30 +297,30 @@ static enum err decode_item(struct decode *decode, const struct field *field, st
     return err;
 }
 
-/* The first refused value is the one that is told. */
+/* The first refused value is the one that is told; in transactions sets go before all others. */
 static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
                             const struct item_fault *refused)
 {
     if (refused->kind == ITEM_REFUSED_SERIALIZATION) {
         return fault(decode->call, FAULT_SERIALIZATION, "%s", refused->text);
     }
-    if (decode->value_refused) {
+    bool goes_first = decode->call->op->sets_first && refused->wrong == ITEM_WRONG_SET &&
+                      decode->value.wrong != ITEM_WRONG_SET;
+    if (decode->value_refused && !goes_first) {
         return OK;
     }
     decode->value_refused = true;
     decode->value = *refused;
-    bool names_key = (field->flags & FIELD_VALUES) != 0 &&
-                     (decode->call->op->old_values || (refused->kind == ITEM_REFUSED_DEPTH &&
-                                                       refused->depth > DEPTH_ENVELOPED_MAX));
+    decode->value_key = BYTES_NONE;
+    decode->value_in_start = (field->flags & FIELD_START) != 0;
     struct json_iter iter = json_iter_of(value);
     struct bytes name;
     struct json member;
-    while (names_key && json_next_member(&iter, &name, &member)) {
+    while ((field->flags & FIELD_VALUES) != 0 && json_next_member(&iter, &name, &member)) {
         struct value ignored;
-        struct item_fault again;
+        struct item_reading again = {.old_form = false};
         if (value_from_json(member, decode->call->arena, &ignored, &again) == ERR_FAULT) {
             decode->value_key = name;
-            decode->value = again;
             return OK;
         }
     }

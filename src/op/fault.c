@@ -48,11 +48,16 @@ enum err fault(struct op_call *call, enum fault_code code, const char *format, .
     return err;
 }
 
+bool fault_envelopes(const struct op_call *call)
+{
+    return call->op->envelopes && !call->old_layer;
+}
+
 enum err fault_value(struct op_call *call, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    enum err err = fault_format(call, FAULT_VALIDATION, call->op->envelopes, format, args);
+    enum err err = fault_format(call, FAULT_VALIDATION, fault_envelopes(call), format, args);
     va_end(args);
     return err;
 }
@@ -64,7 +69,7 @@ enum err fault_text(struct op_call *call, enum fault_code code, bool enveloped, 
 
 enum err fault_expr(struct op_call *call, const struct expr_fault *refused)
 {
-    return fault_text(call, FAULT_VALIDATION, call->op->envelopes && refused->enveloped,
+    return fault_text(call, FAULT_VALIDATION, fault_envelopes(call) && refused->enveloped,
                       bytes_cstr(refused->text));
 }
 

@@ -43,6 +43,7 @@ enum field_flag {
     FIELD_NO_ECHO = 4,   /* its constraint text gives the wire name and no value */
     FIELD_NO_VALUE = 32, /* its constraint text gives no value */
     FIELD_VALUES = 8,    /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
+    FIELD_START = 64,    /* FIELD_ITEM: ExclusiveStartKey */
     FIELD_KEEP_ZERO = 16 /* in answers: shown also when it is 0 */
 };
 
@@ -121,9 +122,11 @@ struct decode {
     struct violation *violations; /* in the order of the tables */
     struct violation **violations_end;
     bool old_words;         /* constraints are told as by op.old_order */
+    bool old_order;         /* a number was brought into range, which the older layer does */
     const char *unbuilt;    /* the first member that is refused as such */
     bool value_refused;     /* value says why */
     struct bytes value_key; /* of ExpressionAttributeValues, where the text names it */
+    bool value_in_start;    /* it is of an ExclusiveStartKey */
     struct item_fault value;
 };
 

@@ -51,13 +51,15 @@ struct op {
     bool writes;
     bool envelopes;  /* faults of values and expressions wear DynamoDB's envelope */
     bool old_values; /* decodes values as DynamoDB's older layer: its texts name the :key */
+    bool sets_first; /* refused sets are told before other refused values */
     size_t in_size;
     size_t out_size;
     size_t commit_offset; /* of a uint64_t in the output that takes the commit number; 0: none */
     const struct field *in_fields;
     const struct field *out_fields;
     /* The order in which constraints are told, all joined and in their older words, when a required
-     * member is absent; wire names, NULL-ended. NULL: the order of the table, as ever. */
+     * member is absent or a number had to be brought into range; wire names, NULL-ended. NULL: the
+     * order of the table, as ever. */
     const char *const *old_order;
     /* The end of decoding, where the operation tells faults in an order of its own or turns the
      * wire's shape into the input's. NULL: constraints, then values. */
@@ -83,10 +85,11 @@ size_t op_index(const struct op *op);
 struct op_call {
     struct task task; /* first: a task pointer is a call pointer */
     const struct op *op;
-    struct arena *arena;                /* of the request */
-    void *in;                           /* in_size bytes */
-    void *out;                          /* out_size bytes, zeroed by op_start */
-    struct fault fault;                 /* code FAULT_NONE: it succeeded */
+    struct arena *arena; /* of the request */
+    bool old_layer;      /* decoded as DynamoDB's older layer does, so told in its words */
+    void *in;            /* in_size bytes */
+    void *out;           /* out_size bytes, zeroed by op_start */
+    struct fault fault;  /* code FAULT_NONE: it succeeded */
     void (*done)(struct op_call *call); /* on the lane's thread, once */
     void *user;
 };

@@ -12,6 +12,8 @@
 #define TEXT_ITEM_TOO_BIG "Item size has exceeded the maximum allowed size"
 #define TEXT_UPDATE_TOO_BIG "Item size to update has exceeded the maximum allowed size"
 
+#define TEXT_START_KEY "The provided starting key is invalid"
+
 #define ENUM_STRAY (-1)         /* an enum whose text is in no set, until constraints are told */
 #define LIST_DECODED_MAX 128u   /* elements of a list past it are counted, not decoded */
 #define DEPTH_ENVELOPED_MAX 62u /* nesting past it is told bare */
@@ -26,6 +28,8 @@
 MUST_USE enum err fault_text(struct op_call *call, enum fault_code code, bool enveloped,
                              struct bytes text);
 MUST_USE enum err fault_expr(struct op_call *call, const struct expr_fault *refused);
+/* Do this call's faults of values and expressions wear the envelope? */
+bool fault_envelopes(const struct op_call *call);
 /* A ValidationException that wears the envelope where the operation envelops. */
 MUST_USE enum err fault_value(struct op_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

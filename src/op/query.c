@@ -61,7 +61,7 @@ static const struct field query_in_fields[] = {
     MEMBER_TEXT("ProjectionExpression", query_in, projection),
     MEMBER_NAMES(query_in),
     MEMBER_VALUES(query_in),
-    {NAME("ExclusiveStartKey"), .type = FIELD_ITEM, AT(query_in, start_key)},
+    {NAME("ExclusiveStartKey"), .type = FIELD_ITEM, .flags = FIELD_START, AT(query_in, start_key)},
     {NAME("ScanIndexForward"), .type = FIELD_BOOL, AT(query_wire, forward),
      GIVEN(query_wire, has_forward)},
     {NAME("ConsistentRead"), .type = FIELD_BOOL, AT(query_in, consistent_read)},
@@ -239,7 +239,7 @@ static enum err start_after(struct op_call *call, const struct table *table,
     enum key_refusal refusal =
         key_from_exact(&table->schema, in->start_key, call->arena, &start, &refused);
     if (refusal == KEY_MISSING || refusal == KEY_TYPE || refusal == KEY_EXTRA) {
-        return fault(call, FAULT_VALIDATION, "The provided starting key is invalid");
+        return fault(call, FAULT_VALIDATION, "%s", TEXT_START_KEY);
     }
     if (refusal != KEY_OK) {
         return fault_key(call, refusal, &refused, true);

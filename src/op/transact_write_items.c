@@ -18,6 +18,8 @@ struct step {
     struct expressions expressions;
     const struct table *table;
     struct key key;
+    enum key_refusal refusal; /* of the key, and why */
+    struct key_fault refused;
     struct bytes old_item;
     struct bytes new_item;
 };
@@ -36,7 +38,8 @@ static enum err transact_run(struct op_call *call, struct reader *reader, struct
 static enum err open_steps(struct transaction *transaction);
 static enum err open_step(struct transaction *transaction, struct step *step);
 static enum err find_keys(struct transaction *transaction);
-static enum err find_key(struct transaction *transaction, size_t index);
+static void find_key(const struct transaction *transaction, struct step *step);
+static enum err check_key(struct transaction *transaction, size_t index);
 static enum err check_duplicates(struct transaction *transaction);
 static enum err look_up_token(struct transaction *transaction, const uint8_t hash[SHA256_LEN],
                               bool *replay);
@@ -144,6 +147,7 @@ const struct op op_transact_write_items = {
     .api = OP_API_DYNAMODB,
     .writes = true,
     .old_values = true,
+    .sets_first = true,
     .in_size = sizeof(struct transact_wire),
     .out_size = sizeof(struct transact_write_out),
     .commit_offset = offsetof(struct transact_write_out, commit),
@@ -280,9 +284,12 @@ static enum err open_step(struct transaction *transaction, struct step *step)
 static enum err find_keys(struct transaction *transaction)
 {
     for (size_t i = 0; i < transaction->count; i++) {
-        TRY(find_key(transaction, i));
+        find_key(transaction, &transaction->steps[i]);
     }
     TRY(check_duplicates(transaction));
+    for (size_t i = 0; i < transaction->count; i++) {
+        TRY(check_key(transaction, i));
+    }
     if (transaction->reasons != NULL) {
         return cancel(transaction);
     }
@@ -300,29 +307,31 @@ static enum err find_keys(struct transaction *transaction)
     return OK;
 }
 
+static void find_key(const struct transaction *transaction, struct step *step)
+{
+    struct arena *arena = transaction->call->arena;
+    const struct key_schema *schema = &step->table->schema;
+    struct bytes item = step->action->item;
+    step->refusal = step->action->kind == TRANSACT_PUT
+                        ? key_from_item(schema, item, arena, &step->key, &step->refused)
+                        : key_from_exact(schema, item, arena, &step->key, &step->refused);
+}
+
 /* A key of the wrong make cancels, told for the first such action only; an empty one is a fault of
  * the call. */
-static enum err find_key(struct transaction *transaction, size_t index)
+static enum err check_key(struct transaction *transaction, size_t index)
 {
     struct op_call *call = transaction->call;
-    struct step *step = &transaction->steps[index];
-    struct key_fault refused;
-    bool put = step->action->kind == TRANSACT_PUT;
-    enum key_refusal refusal = put ? key_from_item(&step->table->schema, step->action->item,
-                                                   call->arena, &step->key, &refused)
-                                   : key_from_exact(&step->table->schema, step->action->item,
-                                                    call->arena, &step->key, &refused);
-    if (refusal == KEY_OK) {
+    const struct step *step = &transaction->steps[index];
+    bool cancels =
+        step->refusal == KEY_MISSING || step->refusal == KEY_TYPE || step->refusal == KEY_EXTRA;
+    if (step->refusal == KEY_OK || (cancels && transaction->reasons != NULL)) {
         return OK;
     }
-    enum err err = fault_key(call, refusal, &refused, !put);
-    bool cancels = refusal == KEY_MISSING || refusal == KEY_TYPE || refusal == KEY_EXTRA;
+    enum err err =
+        fault_key(call, step->refusal, &step->refused, step->action->kind != TRANSACT_PUT);
     if (err != ERR_FAULT || !cancels) {
         return err;
-    }
-    step->key = (struct key){0};
-    if (transaction->reasons != NULL) {
-        return OK;
     }
     return refuse_step(transaction, index, "ValidationError", call->fault.message, BYTES_NONE);
 }
@@ -333,8 +342,9 @@ static enum err check_duplicates(struct transaction *transaction)
         const struct step *one = &transaction->steps[i];
         for (size_t j = 0; j < i; j++) {
             const struct step *other = &transaction->steps[j];
-            if (one->key.hash == other->key.hash && one->table->id == other->table->id &&
-                one->key.bytes.len > 0 && bytes_equal(one->key.bytes, other->key.bytes)) {
+            if (one->refusal == KEY_OK && other->refusal == KEY_OK &&
+                one->key.hash == other->key.hash && one->table->id == other->table->id &&
+                bytes_equal(one->key.bytes, other->key.bytes)) {
                 return fault(transaction->call, FAULT_VALIDATION,
                              "Transaction request cannot include multiple operations on one item");
             }
@@ -511,8 +521,10 @@ static enum err charge(struct transaction *transaction, bool replay)
         if (replay) {
             TRY(lookup_item(transaction->reader, step->table, &step->key, &step->old_item));
         }
+        size_t put = step->action->kind == TRANSACT_PUT ? item_size(step->action->item) : 0;
+        size_t read = item_size(step->old_item);
         double units = replay
-                           ? capacity_read(item_size(step->old_item), true)
+                           ? capacity_read(read > put ? read : put, true)
                            : capacity_write(item_size(step->old_item), item_size(step->new_item));
         double sum = capacity->units + 2 * units;
         TRY(capacity_set(call, capacity, in->capacity, step->table, sum));

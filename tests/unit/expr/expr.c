@@ -14,9 +14,9 @@ static struct bytes item_of(const char *text)
 {
     struct json root;
     struct bytes item = BYTES_NONE;
-    struct item_fault fault;
+    struct item_reading reading = {0};
     CHECK(json_parse(parser, bytes_cstr(text), &root) == OK);
-    CHECK(item_from_json(root, &arena, &item, &fault) == OK);
+    CHECK(item_from_json(root, &arena, &item, &reading) == OK);
     return item;
 }
 

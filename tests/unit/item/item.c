@@ -8,12 +8,17 @@
 
 static struct json_parser *parser;
 static struct arena arena;
+static bool old_form; /* of what was decoded last */
 
 static enum err decode(const char *text, struct bytes *item, struct item_fault *fault)
 {
     struct json root;
+    struct item_reading reading = {0};
     CHECK(json_parse(parser, bytes_cstr(text), &root) == OK);
-    return item_from_json(root, &arena, item, fault);
+    enum err err = item_from_json(root, &arena, item, &reading);
+    *fault = reading.fault;
+    old_form = reading.old_form;
+    return err;
 }
 
 static void check_round_trip(const char *in, const char *out)
@@ -102,6 +107,23 @@ static void refusals_read_like_dynamodb(void)
          "One or more parameter values were invalid: An number set  may not be empty"},
         {"{\"a\":{\"BS\":[]}}", ITEM_REFUSED_VALIDATION,
          "One or more parameter values were invalid: Binary sets should not be empty"},
+        {"{\"a\":{\"SS\":[\"d\",\"a\",\"d\",\"c\",\"b\"]}}", ITEM_REFUSED_VALIDATION,
+         "One or more parameter values were invalid: Input collection [\"a\", \"d\", \"d\", "
+         "\"c\", \"b\"] contains duplicates."},
+        {"{\"a\":{\"N\":\"x\",\"BOOL\":\"maybe\"}}", ITEM_REFUSED_SERIALIZATION,
+         "Unexpected token received from parser"},
+        {"{\"a\":{\"NULL\":false,\"N\":\"x\",\"SS\":[]}}", ITEM_REFUSED_VALIDATION,
+         "One or more parameter values were invalid: An string set  may not be empty"},
+        {"{\"a\":{\"NULL\":false,\"N\":\"x\"}}", ITEM_REFUSED_VALIDATION,
+         "The parameter cannot be converted to a numeric value: x"},
+        {"{\"a\":{\"BOOL\":123456789012345678901234}}", ITEM_REFUSED_SERIALIZATION,
+         "NUMBER_VALUE cannot be converted to Boolean"},
+        {"{\"a\":{\"BOOL\":-123456789012345678901234}}", ITEM_REFUSED_SERIALIZATION,
+         "NUMBER_VALUE cannot be converted to Boolean"},
+        {"{\"a\":{\"BOOL\":-0}}", ITEM_REFUSED_SERIALIZATION,
+         "NUMBER_VALUE cannot be converted to Boolean"},
+        {"{\"a\":{\"BOOL\":1e999}}", ITEM_REFUSED_SERIALIZATION,
+         "DECIMAL_VALUE cannot be converted to Boolean"},
         {"{\"a\":{\"SS\":[\"a\",\"b\",\"b\"]}}", ITEM_REFUSED_VALIDATION,
          "One or more parameter values were invalid: Input collection [\"a\", \"b\", \"b\"] "
          "contains duplicates."},
@@ -132,6 +154,37 @@ static void refusals_read_like_dynamodb(void)
     }
 }
 
+static void the_older_layer_has_words_of_its_own(void)
+{
+    static const struct {
+        const char *json;
+        const char *text;
+    } cases[] = {
+        {"{\"a\":{\"N\":\"\"}}", "The parameter cannot be converted to a numeric value"},
+        {"{\"a\":{\"N\":\"1e2147483647\"}}",
+         "Number underflow. Attempting to store a number with magnitude smaller than supported "
+         "range"},
+        {"{\"a\":{\"N\":\"1e2147483646\"}}",
+         "Number overflow. Attempting to store a number with magnitude larger than supported "
+         "range"},
+        {"{\"a\":{\"SS\":[\"b\",\"a\",\"b\"]}}",
+         "One or more parameter values were invalid: Input collection [b, a, b] contains "
+         "duplicates."},
+        {"{\"a\":{\"NS\":[\"1\",\"1.0\"]}}", "Input collection contains duplicates"},
+    };
+    struct bytes item = BYTES_NONE;
+    struct item_fault fault = {0};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CHECK(decode(cases[i].json, &item, &fault) == ERR_FAULT);
+        CHECK_BYTES(bytes_cstr(fault.old_text), bytes_cstr(cases[i].text));
+        CHECK(!old_form);
+    }
+    CHECK(decode("{\"a\":{\"S\":\"x\",\"N\":\"1\"}}", &item, &fault) == ERR_FAULT && old_form);
+    CHECK(decode("{\"a\":{\"L\":[{\"BOOL\":\"true\"}]}}", &item, &fault) == OK && old_form);
+    CHECK(decode("{\"a\":{\"NULL\":\"t\"}}", &item, &fault) == OK && old_form);
+    CHECK(decode("{\"a\":{\"NULL\":true}}", &item, &fault) == OK && !old_form);
+}
+
 static void nest(char *text, size_t room, unsigned wraps)
 {
     size_t at = (size_t)snprintf(text, room, "{\"a\":");
@@ -147,7 +200,7 @@ static void nest(char *text, size_t room, unsigned wraps)
 
 static void nesting_has_a_limit(void)
 {
-    char text[8192];
+    static char text[65536];
     struct bytes item = BYTES_NONE;
     struct item_fault fault = {0};
     nest(text, sizeof(text), 31);
@@ -159,6 +212,12 @@ static void nesting_has_a_limit(void)
     nest(text, sizeof(text), 63);
     CHECK(decode(text, &item, &fault) == ERR_FAULT);
     CHECK(fault.depth == 63);
+    nest(text, sizeof(text), 2000);
+    CHECK(decode(text, &item, &fault) == ERR_FAULT);
+    CHECK(fault.kind == ITEM_REFUSED_DEPTH);
+    struct json root;
+    nest(text, sizeof(text), 2500);
+    CHECK(json_parse(parser, bytes_cstr(text), &root) == ERR_INVALID);
 }
 
 static size_t size_of_number(const char *text)
@@ -266,6 +325,7 @@ int main(void)
     RUN(every_type_comes_back);
     RUN(equal_items_have_equal_bytes);
     RUN(refusals_read_like_dynamodb);
+    RUN(the_older_layer_has_words_of_its_own);
     RUN(nesting_has_a_limit);
     RUN(sizes_are_dynamodbs);
     RUN(numbers_print_as_they_should);

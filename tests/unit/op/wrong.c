@@ -135,8 +135,23 @@ static void item_calls_tell_constraints(void)
          "2 validation errors detected: Value at 'Limit'" MUST
          "have value greater than or equal to 1; Value at 'TableName'" MUST
          "have length greater than or equal to 1"},
-        {"Query", "{'TableName':'abc','Limit':0.5}",
+        {"Query", "{'TableName':'abc','Limit':0}",
          ONE "Value at 'Limit'" MUST "have value greater than or equal to 1"},
+        {"Query", "{'TableName':'abc','Limit':0.5}",
+         ONE "Value '0' at 'limit'" MUST "have value greater than or equal to 1"},
+        {"Query", "{'TableName':'a!c','Limit':0.5,'Select':'x'}",
+         "3 validation errors detected: Value 'x' at 'select'" MUST
+         "satisfy enum value set: [SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, "
+         "ALL_PROJECTED_ATTRIBUTES]; Value 'a!c' at 'tableName'" MUST PATTERN
+         "; Value '0' at 'limit'" MUST "have value greater than or equal to 1"},
+        {"Query",
+         "{'TableName':'abc','KeyConditionExpression':'pk = :v','ExclusiveStartKey':{'pk':{}}}",
+         "The provided starting key is invalid: Supplied AttributeValue is empty, must contain "
+         "exactly one of the supported datatypes"},
+        {"Query",
+         "{'TableName':'abc','KeyConditionExpression':'pk = :v','ExclusiveStartKey':"
+         "{'pk':{'N':'x'}}}",
+         "The parameter cannot be converted to a numeric value: x"},
         {"Query", "{'Limit':0,'Select':'x'}",
          "3 validation errors detected: Value 'x' at 'select'" MUST
          "satisfy enum value set: [SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, "
@@ -167,6 +182,24 @@ static void values_and_tokens_are_checked_before_the_table(void)
          "The parameter cannot be converted to a numeric value: abc"},
         {"PutItem", "{'TableName':'none','Item':{'a':{'SS':[]}}}",
          ONE VALUES "An string set  may not be empty"},
+        {"PutItem", "{'TableName':'none','Item':{'a':{'BOOL':'true'},'b':{'N':''}}}",
+         "The parameter cannot be converted to a numeric value"},
+        {"PutItem", "{'TableName':'none','Item':{'b':{'N':''},'a':{'S':'x','NULL':true}}}",
+         "The parameter cannot be converted to a numeric value"},
+        {"PutItem",
+         "{'TableName':'none','Item':{'a':{'NULL':'y'}},'ConditionExpression':'a = :v',"
+         "'ExpressionAttributeValues':{':v':{'SS':['b','a','b']}}}",
+         "ExpressionAttributeValues contains invalid value: " VALUES
+         "Input collection [b, a, b] contains duplicates. for key :v"},
+        {"PutItem", "{'TableName':'none','Item':{'a':{'BOOL':'f'}},'ConditionExpression':'a'}",
+         "Invalid ConditionExpression: Syntax error; token: \"<EOF>\", near: \"a\""},
+        {"TransactWriteItems",
+         "{'TransactItems':[{'Put':{'TableName':'none','Item':{'a':{'N':'x'}}}},"
+         "{'Put':{'TableName':'none','Item':{'a':{'NS':['1','1']}}}}]}",
+         "Input collection contains duplicates"},
+        {"TransactWriteItems",
+         "{'TransactItems':[{'Put':{'TableName':'none','Item':{'a':{'N':''}}}}]}",
+         "The parameter cannot be converted to a numeric value"},
         {"PutItem", "{'TableName':'none','Item':{'a':{}}}",
          "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"},
         {"TransactWriteItems",
@@ -341,6 +374,11 @@ static void transactions_are_told_in_their_order(void)
         {"TransactWriteItems",
          "{'TransactItems':[{'Put':{'TableName':'none','Item':{'pk':{'S':'a'}}}}]}",
          "ResourceNotFoundException: Requested resource not found"},
+        {"TransactWriteItems",
+         "{'TransactItems':[{'Put':{'TableName':'hash','Item':{'pk':{'S':''}}}},"
+         "{'Put':{'TableName':'hash','Item':{'pk':{'S':'a'}}}},"
+         "{'Delete':{'TableName':'hash','Key':{'pk':{'S':'a'}}}}]}",
+         "Transaction request cannot include multiple operations on one item"},
         {"TransactWriteItems",
          "{'TransactItems':[{'Put':{'TableName':'hash','Item':{'pk':{'S':''}}}}]}",
          "One or more parameter values are not valid. The AttributeValue for a key attribute "
