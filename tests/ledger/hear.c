@@ -77,7 +77,8 @@ static bool hear_refusal(struct hear *hear, struct op *op, const struct response
     struct bytes error = response_error(response->body);
     for (size_t i = 0; i < sizeof(busy) / sizeof(busy[0]); i++) {
         if (bytes_equal(error, bytes_cstr(busy[i]))) {
-            return true;
+            op->outcome = op->kind == OP_REPEAT ? OUTCOME_UNKNOWN : OUTCOME_REFUSED;
+            return true; /* of a repetition it says nothing */
         }
     }
     if (op->kind == OP_INVALID) {
