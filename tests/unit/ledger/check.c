@@ -381,6 +381,18 @@ static void a_transaction_in_two_commits_is_found(void)
     end();
 }
 
+static void a_record_too_many_in_a_transaction_is_found(void)
+{
+    begin();
+    done(ACTION_PUT, 5);
+    size_t transaction = ask_transaction(1, 2);
+    happen(transaction);
+    answer(transaction);
+    tell_record(2, 3, 5, story.states[5], (struct state){0});
+    CHECK_FOUND("has 4 records, 3 are due");
+    end();
+}
+
 static void two_writes_in_one_commit_are_found(void)
 {
     begin();
@@ -552,6 +564,21 @@ static void an_order_that_time_forbids_is_found(void)
     happen(second);
     happen(first);
     CHECK_FOUND("after one at 0 that was sent after it was answered");
+    end();
+}
+
+static void a_write_before_records_that_were_shown_before_it_is_found(void)
+{
+    begin();
+    size_t shown = ask_write(ACTION_PUT, 1);
+    size_t page = ask_page();
+    answer(page);
+    op_at(page)->record_count = 2; /* the reader says that it was there already */
+    size_t late = ask_write(ACTION_PUT, 2);
+    happen(late);
+    answer(late);
+    happen(shown);
+    CHECK_FOUND("which was known when it was sent");
     end();
 }
 
@@ -754,6 +781,7 @@ int main(void)
     RUN(an_add_of_twice_as_much_is_found);
     RUN(half_a_transaction_is_found);
     RUN(a_transaction_in_two_commits_is_found);
+    RUN(a_record_too_many_in_a_transaction_is_found);
     RUN(two_writes_in_one_commit_are_found);
     RUN(an_effect_of_a_failed_condition_is_found);
     RUN(an_effect_against_its_condition_is_found);
@@ -769,6 +797,7 @@ int main(void)
     RUN(a_duplicate_record_is_found);
     RUN(swapped_records_are_found);
     RUN(an_order_that_time_forbids_is_found);
+    RUN(a_write_before_records_that_were_shown_before_it_is_found);
     RUN(an_unanswered_write_before_what_it_came_after_is_found);
     RUN(a_record_of_nothing_is_found);
     RUN(a_record_of_no_write_is_found);
