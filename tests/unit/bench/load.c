@@ -7,6 +7,7 @@
 #include "sys/thread.h"
 
 #include <arpa/inet.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -228,8 +229,9 @@ static void what_cannot_be_answered_in_time_is_said_to_be_late(void)
     plan.run_ns = 300000000;
     plan.rate = 1000;
     CHECK(run(steps, 1, plan, &result) == OK);
-    CHECK(result.ok <= 15);
-    CHECK(result.late > 200 && result.late <= 300);
+    double due = result.wall_s * plan.rate; /* a busy machine measures longer */
+    CHECK((double)result.ok <= result.wall_s / 0.02 + 1);
+    CHECK(fabs(due - (double)result.ok - (double)result.late) <= 3); /* one in flight */
     load_result_fini(&result);
 }
 
