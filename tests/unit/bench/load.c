@@ -211,12 +211,14 @@ static void a_stall_is_seen_by_all_that_were_due(void)
     struct load_result result;
     plan.run_ns = 600000000;
     CHECK(run(steps, 3, plan, &result) == OK);
-    CHECK(hist_percentile(&result.latency_ns[REQUEST_PUT], 90) < 100000000);
+    /* Of thousands of requests one waited: nine in ten know nothing of it. */
+    CHECK(hist_percentile(&result.latency_ns[REQUEST_PUT], 90) <
+          result.latency_ns[REQUEST_PUT].most / 2);
     CHECK(result.latency_ns[REQUEST_PUT].most > 250000000);
     load_result_fini(&result);
     plan.rate = 1000;
     CHECK(run(steps, 3, plan, &result) == OK);
-    CHECK(result.ok > 450 && result.ok <= 601);
+    CHECK(result.ok + result.late > 450 && result.ok + result.late <= 601);
     CHECK(hist_percentile(&result.latency_ns[REQUEST_PUT], 90) > 150000000);
     load_result_fini(&result);
 }
