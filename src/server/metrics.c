@@ -94,6 +94,7 @@ static void write_all(struct buf *out, const struct metric *metrics, size_t coun
 static void write_one(struct buf *out, const char *name, const char *type, const char *help,
                       uint64_t value);
 static void write_operations(struct server *server, struct buf *out);
+static void write_operation_histogram(struct server *server, struct buf *out, size_t op);
 static void write_sync_histogram(struct buf *out, const struct log_figures *log);
 static uint64_t sum_loops(struct server *server, size_t op, size_t field);
 
@@ -170,27 +171,56 @@ static void write_sync_histogram(struct buf *out, const struct log_figures *log)
                (double)log->sync_ns_total / 1e9, (unsigned long long)sum);
 }
 
-/* One row per operation that was called. */
 static void write_operations(struct server *server, struct buf *out)
 {
     static const struct {
         const char *name;
+        const char *help;
         size_t offset;
-        double scale;
     } rows[] = {
-        {"headwater_operation_requests_total", offsetof(struct op_figures, requests), 1},
-        {"headwater_operation_faults_total", offsetof(struct op_figures, faults), 1},
-        {"headwater_operation_errors_total", offsetof(struct op_figures, errors), 1},
-        {"headwater_operation_seconds_total", offsetof(struct op_figures, time_ns), 1e9},
+        {"headwater_operation_requests_total", "Calls of this operation",
+         offsetof(struct op_figures, requests)},
+        {"headwater_operation_faults_total", "Calls answered with a fault of the caller's",
+         offsetof(struct op_figures, faults)},
+        {"headwater_operation_errors_total", "Calls answered with an error of ours",
+         offsetof(struct op_figures, errors)},
     };
     for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
-        buf_printf(out, "# TYPE %s counter\n", rows[row].name);
+        buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n", rows[row].name, rows[row].help,
+                   rows[row].name);
         for (size_t op = 0; op < op_list_count; op++) {
-            double value = (double)sum_loops(server, op, rows[row].offset) / rows[row].scale;
-            buf_printf(out, "%s{operation=\"%s\"} %.15g\n", rows[row].name, op_list[op]->name,
-                       value);
+            buf_printf(out, "%s{operation=\"%s\"} %llu\n", rows[row].name, op_list[op]->name,
+                       (unsigned long long)sum_loops(server, op, rows[row].offset));
         }
     }
+    buf_printf(out, "# HELP headwater_operation_seconds From a request's last byte to its answer\n"
+                    "# TYPE headwater_operation_seconds histogram\n");
+    for (size_t op = 0; op < op_list_count; op++) {
+        write_operation_histogram(server, out, op);
+    }
+}
+
+/* The last bucket takes what is above all bounds, so its only bound is +Inf. */
+static void write_operation_histogram(struct server *server, struct buf *out, size_t op)
+{
+    const char *name = op_list[op]->name;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < SERVER_BUCKETS; i++) {
+        sum += sum_loops(server, op,
+                         offsetof(struct op_figures, buckets) + i * sizeof(_Atomic uint64_t));
+        buf_printf(out, "headwater_operation_seconds_bucket{operation=\"%s\",le=\"", name);
+        if (i + 1 < SERVER_BUCKETS) {
+            buf_printf(out, "%g", (double)(1ull << i) / 1e6);
+        } else {
+            buf_add_cstr(out, "+Inf");
+        }
+        buf_printf(out, "\"} %llu\n", (unsigned long long)sum);
+    }
+    double seconds = (double)sum_loops(server, op, offsetof(struct op_figures, time_ns)) / 1e9;
+    buf_printf(out,
+               "headwater_operation_seconds_sum{operation=\"%s\"} %.9g\n"
+               "headwater_operation_seconds_count{operation=\"%s\"} %llu\n",
+               name, seconds, name, (unsigned long long)sum);
 }
 
 static uint64_t sum_loops(struct server *server, size_t op, size_t field)
