@@ -25,6 +25,9 @@ static bool split_address(struct server *server, char *why, size_t room);
 static void loop_main(void *arg);
 static void finish_loop(struct loop_state *state);
 static void print_banner(const struct server *server);
+static void print_exports(const struct server *server, const char *url);
+static void add_shell_word(struct buf *out, struct bytes text);
+static void write_url_file(const struct server *server, const char *url);
 static void fatal(int status, const char *file, const char *reason);
 static bool is_loopback(const char *host);
 
@@ -84,8 +87,8 @@ static int serve(struct server *server, struct arena *arena)
         status = open_loops(server);
     }
     if (status == EXIT_CLEAN) {
-        print_banner(server);
         server->started_ns = clock_mono_ns();
+        print_banner(server);
         int number = process_wait_signal(-1);
         atomic_store_explicit(&server->draining, true, memory_order_relaxed);
         NOTE(NOTE_INFO, "server.stopping", NOTE_I("signal", number));
@@ -307,40 +310,73 @@ static bool is_loopback(const char *host)
 /* What a person needs next, on standard output; programs wait for the last line or for DATA/url. */
 static void print_banner(const struct server *server)
 {
-    const char *brackets = strchr(server->host, ':') != NULL ? "[]" : "";
+    bool v6 = strchr(server->host, ':') != NULL;
     char url[128];
-    char path[4096];
-    const char *region = (const char *)server->region.ptr;
-    snprintf(url, sizeof(url), "http://%.1s%s%s:%u", brackets, server->host,
-             brackets[0] == 0 ? "" : "]", server->port);
-    if (server->unsigned_calls) {
-        printf("Headwater " HW_VERSION " is ready.\n  chat page      %s/\n  endpoint       %s "
-               "(calls need no signature: --auth=none)\n",
-               url, url);
-    } else {
-        char absolute[4096];
-        const char *keys = file_absolute(server->keys.path, absolute, sizeof(absolute)) == OK
-                               ? absolute
-                               : server->keys.path;
-        printf("Headwater " HW_VERSION " is ready.\n"
-               "  chat page      %s/\n"
-               "  endpoint       %s\n"
-               "  access key     %s%s\n\n"
-               "To use it from an AWS SDK or the AWS CLI:\n"
-               "  export AWS_SHARED_CREDENTIALS_FILE=%s\n"
-               "  export AWS_REGION=%s AWS_DEFAULT_REGION=%s\n"
-               "  aws dynamodb list-tables --endpoint-url %s\n\n",
-               url, url, keys, server->keys.created ? " (made now)" : "", keys, region, region,
-               url);
+    snprintf(url, sizeof(url), "http://%s%s%s:%u", v6 ? "[" : "", server->host, v6 ? "]" : "",
+             server->port);
+    printf("Headwater " HW_VERSION " is ready.\n  chat page      %s/\n  endpoint       %s%s\n", url,
+           url, server->unsigned_calls ? " (calls need no signature: --auth=none)" : "");
+    if (!server->unsigned_calls) {
+        print_exports(server, url);
     }
-    snprintf(path, sizeof(path), "%s/url", server->config.data);
+    write_url_file(server, url);
+    printf("listening url=%s\n", url);
+    fflush(stdout);
+}
+
+/* Lines to paste into a shell, with the key's file and never the key. */
+static void print_exports(const struct server *server, const char *url)
+{
+    char absolute[4096];
+    const char *path = file_absolute(server->keys.path, absolute, sizeof(absolute)) == OK
+                           ? absolute
+                           : server->keys.path;
+    struct buf word;
+    struct buf region;
+    buf_init(&word, 32u << 10);
+    buf_init(&region, 32u << 10);
+    add_shell_word(&word, bytes_cstr(path));
+    add_shell_word(&region, server->region);
+    printf("  access key     %s%s\n\n"
+           "To use it from an AWS SDK or the AWS CLI:\n"
+           "  export AWS_SHARED_CREDENTIALS_FILE=%.*s\n"
+           "  export AWS_REGION=%.*s AWS_DEFAULT_REGION=%.*s\n"
+           "  aws dynamodb list-tables --endpoint-url %s\n\n",
+           path, server->keys.created ? " (made now)" : "", BYTES_FMT(buf_bytes(&word)),
+           BYTES_FMT(buf_bytes(&region)), BYTES_FMT(buf_bytes(&region)), url);
+    buf_fini(&word);
+    buf_fini(&region);
+}
+
+/* As a shell reads it back: in quotes, unless it is of plain characters alone. */
+static void add_shell_word(struct buf *out, struct bytes text)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%";
+    bool quoted = text.len == 0;
+    for (size_t i = 0; i < text.len; i++) {
+        quoted |= memchr(plain, text.ptr[i], sizeof(plain) - 1) == NULL;
+    }
+    buf_add_cstr(out, quoted ? "'" : "");
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\'') {
+            buf_add_cstr(out, "'\\''");
+        } else {
+            buf_add_byte(out, text.ptr[i]);
+        }
+    }
+    buf_add_cstr(out, quoted ? "'" : "");
+}
+
+static void write_url_file(const struct server *server, const char *url)
+{
+    char path[4096];
     char line[160];
+    snprintf(path, sizeof(path), "%s/url", server->config.data);
     snprintf(line, sizeof(line), "%s\n", url);
     if (file_write_all(path, bytes_cstr(line), 0644) != OK) {
         NOTE(NOTE_WARN, "server.url_file", NOTE_S("file", path));
     }
-    printf("listening url=%s\n", url);
-    fflush(stdout);
 }
 
 /* Called on the thread that met it, before anything more is acknowledged. */
