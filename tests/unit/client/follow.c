@@ -141,127 +141,6 @@ static void it_may_be_closed_in_any_state(void)
     CHECK(follower.events == 0);
 }
 
-/* ---- reading each event's key ---- */
-
-struct check_read {
-    struct op_call call;
-    struct arena arena;
-    struct get_item_in in;
-    uint64_t at_least;
-    bool free;
-};
-
-static struct check_read reads[64];
-static size_t reads_done;
-static size_t reads_older;
-
-static void read_done(struct op_call *call)
-{
-    struct check_read *read = (struct check_read *)call;
-    const struct get_item_out *out = call->out;
-    if (call->fault.code != FAULT_NONE || !out->found || value_of(out->item) < read->at_least) {
-        reads_older++;
-    }
-    reads_done++;
-    read->free = true;
-}
-
-static void read_events(void *arg, const struct follow_event *events, size_t count)
-{
-    bool *enough = arg;
-    static size_t seen;
-    static const size_t slots = sizeof(reads) / sizeof(reads[0]);
-    for (size_t i = 0; i < count; i++) {
-        struct check_read *read = &reads[seen++ % slots];
-        if (!read->free) {
-            continue; /* a cold read is under way there */
-        }
-        arena_reset(&read->arena);
-        read->free = false;
-        read->call = (struct op_call){
-            .op = &op_get_item, .arena = &read->arena, .in = &read->in, .done = read_done};
-        read->in = (struct get_item_in){.table_name = BYTES("followed"),
-                                        .key = arena_dup(&read->arena, events[i].keys)};
-        read->at_least = value_of(events[i].record.new_image);
-        client_start(&client, &read->call);
-    }
-    *enough = seen >= made;
-}
-
-/* Writers keep several puts in flight, so that events meet commits being made. */
-static struct op_call writes[32];
-static struct arena write_arenas[32];
-static size_t writes_out;
-static bool all_written;
-
-static void write_next(struct op_call *call);
-
-static void write_done(struct op_call *call)
-{
-    CHECK(call->fault.code == FAULT_NONE);
-    writes_out--;
-    write_next(call);
-    all_written = writes_out == 0;
-}
-
-static uint64_t to_write;
-static uint64_t written;
-
-static void write_next(struct op_call *call)
-{
-    size_t slot = (size_t)(call - writes);
-    struct arena *arena = &write_arenas[slot];
-    struct item_build build;
-    if (written == to_write) {
-        return;
-    }
-    arena_reset(arena);
-    struct put_item_in *in = arena_zalloc(arena, sizeof(*in));
-    item_build_init(&build, arena);
-    item_build_s(&build, BYTES("pk"),
-                 arena_printf(arena, "hot%llu", (unsigned long long)(written % 7)));
-    item_build_i64(&build, BYTES("v"), (int64_t)written++);
-    in->table_name = BYTES("followed");
-    CHECK(item_build_end(&build, &in->item) == OK);
-    *call = (struct op_call){.op = &op_put_item, .arena = arena, .in = in, .done = write_done};
-    writes_out++;
-    client_start(&client, call);
-}
-
-static void what_is_read_is_never_older_than_the_event(void)
-{
-    const char *asked = getenv("FOLLOW_EVENTS");
-    bool enough = false;
-    struct follow *follow = NULL;
-    const struct follow_options options = {.table_name = BYTES("followed"),
-                                           .start = FOLLOW_LATEST,
-                                           .events = read_events,
-                                           .ended = on_ended,
-                                           .arg = &enough};
-    to_write = asked != NULL ? strtoull(asked, NULL, 10) : 20000;
-    made = to_write;
-    for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
-        arena_init(&reads[i].arena, 0);
-        reads[i].free = true;
-    }
-    CHECK(follow_open(&client, &options, &follow) == OK);
-    for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
-        arena_init(&write_arenas[i], 0);
-        write_next(&writes[i]);
-    }
-    while (!enough || !all_written) {
-        lane_flush(&harness.lane);
-        if (mailbox_run(&harness.home) == 0) {
-            event_wait(&harness.wake, 1000);
-        }
-    }
-    CHECK(reads_older == 0);
-    CHECK(reads_done >= to_write / 2);
-    printf("     %llu events, %zu read back, %zu older\n", (unsigned long long)to_write, reads_done,
-           reads_older);
-    follow_close(follow);
-}
-
 #ifdef HW_TEST_HOOKS
 static void a_held_follower_hands_nothing_over(void)
 {
@@ -311,7 +190,6 @@ int main(void)
     RUN(the_past_is_read_from_the_first_or_from_a_place);
     RUN(one_far_behind_reads_from_disk);
     RUN(it_may_be_closed_in_any_state);
-    RUN(what_is_read_is_never_older_than_the_event);
 #ifdef HW_TEST_HOOKS
     RUN(a_held_follower_hands_nothing_over);
 #endif
