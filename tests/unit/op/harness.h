@@ -55,6 +55,10 @@ static void harness_open(void)
 
 static void harness_close(void)
 {
+    while (harness.lane.in_flight > 0) { /* reads of followers that were closed meanwhile */
+        mailbox_run(&harness.home);
+        event_wait(&harness.wake, 20);
+    }
     lane_fini(&harness.lane);
     CHECK(store_close(harness.store) == OK);
 }
