@@ -30,6 +30,7 @@ struct sigv4_context {
 /* The Authorization header, taken apart. */
 struct authorization {
     struct bytes header;
+    struct bytes algorithm;
     struct bytes credential;
     struct bytes parts[PARTS];
     struct bytes scope; /* date/region/service/terminator */
@@ -43,8 +44,10 @@ static void refuse(struct sigv4_result *result, enum sigv4_refusal refusal, cons
     __attribute__((format(printf, 3, 4)));
 static bool read_authorization(const struct http_request *request, struct authorization *out,
                                struct sigv4_result *result);
-static bool read_date(const struct http_request *request, const struct authorization *authorization,
-                      char stamp[STAMP_LEN + 1], uint64_t *ms, struct sigv4_result *result);
+static bool split_credential(struct authorization *out, struct sigv4_result *result);
+static bool check_algorithm(const struct authorization *authorization, struct sigv4_result *result);
+static bool read_date(const struct http_request *request, char stamp[STAMP_LEN + 1], uint64_t *ms,
+                      struct sigv4_result *result);
 static bool check_scope(const struct sigv4_policy *policy,
                         const struct authorization *authorization, struct bytes stamp,
                         struct sigv4_result *result);
@@ -195,10 +198,12 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
     result->key_id = BYTES_NONE;
     result->region = BYTES_NONE;
     if (!read_authorization(request, &authorization, result) ||
-        !read_date(request, &authorization, stamp_text, &date_ms, result) ||
-        !check_scope(policy, &authorization, stamp, result) ||
+        !read_date(request, stamp_text, &date_ms, result) ||
+        !check_age(policy, stamp, date_ms, result) ||
         !check_signed(request, &authorization, result) ||
-        !check_age(policy, stamp, date_ms, result) || !check_body(request, body_hash, result) ||
+        !check_algorithm(&authorization, result) || !split_credential(&authorization, result) ||
+        !check_scope(policy, &authorization, stamp, result) ||
+        !check_body(request, body_hash, result) ||
         !make_canonical(request, &authorization, bytes_of(body_hash, sizeof(body_hash)), &canonical,
                         result)) {
         return;
@@ -308,17 +313,31 @@ static bool read_fields(struct bytes fields, struct authorization *out, struct s
             *place = value;
         }
     }
-    if (out->credential.len == 0 || out->signature.len == 0 || out->signed_list.len == 0) {
-        refuse(
-            result, SIGV4_INCOMPLETE, "%s%s%sAuthorization=%.*s",
-            out->credential.len > 0 ? "" : "Authorization header requires 'Credential' parameter. ",
-            out->signature.len > 0 ? "" : "Authorization header requires 'Signature' parameter. ",
-            out->signed_list.len > 0 ? ""
-                                     : "Authorization header requires 'SignedHeaders' parameter. ",
-            QUOTED(out->header, QUOTED_MAX));
-        return false;
-    }
     return true;
+}
+
+/* All that is missing is told together. */
+static bool check_fields(const struct http_request *request, const struct authorization *out,
+                         struct sigv4_result *result)
+{
+    unsigned dates;
+    unsigned stamps;
+    (void)http_header_get(request, BYTES("date"), &dates);
+    (void)http_header_get(request, BYTES("x-amz-date"), &stamps);
+    if (out->credential.len > 0 && out->signature.len > 0 && out->signed_list.len > 0 &&
+        dates + stamps > 0) {
+        return true;
+    }
+    refuse(result, SIGV4_INCOMPLETE, "%s%s%s%sAuthorization=%.*s",
+           out->credential.len > 0 ? "" : "Authorization header requires 'Credential' parameter. ",
+           out->signature.len > 0 ? "" : "Authorization header requires 'Signature' parameter. ",
+           out->signed_list.len > 0 ? ""
+                                    : "Authorization header requires 'SignedHeaders' parameter. ",
+           dates + stamps > 0 ? ""
+                              : "Authorization header requires existence of either a 'X-Amz-Date' "
+                                "or a 'Date' header. ",
+           QUOTED(out->header, QUOTED_MAX));
+    return false;
 }
 
 static bool split_credential(struct authorization *out, struct sigv4_result *result)
@@ -357,7 +376,7 @@ static bool split_names(struct authorization *out, struct sigv4_result *result)
 static bool read_authorization(const struct http_request *request, struct authorization *out,
                                struct sigv4_result *result)
 {
-    const struct bytes algorithm = BYTES("AWS4-HMAC-SHA256");
+    const struct bytes query_form = BYTES("X-Amz-Algorithm=");
     unsigned count;
     out->header = http_header_get(request, BYTES("authorization"), &count);
     out->credential = BYTES_NONE;
@@ -365,7 +384,7 @@ static bool read_authorization(const struct http_request *request, struct author
     out->signature = BYTES_NONE;
     out->name_count = 0;
     struct bytes fields = out->header;
-    if (fields.len == 0) {
+    if (!bytes_start_with(fields, BYTES("AWS4-"))) {
         refuse(result, SIGV4_MISSING, "Request is missing Authentication Token");
         return false;
     }
@@ -373,24 +392,38 @@ static bool read_authorization(const struct http_request *request, struct author
         refuse(result, SIGV4_INCOMPLETE, "Authorization header requires to be given once.");
         return false;
     }
-    struct bytes named = bytes_cut(&fields, ' ');
-    if (!bytes_equal(named, algorithm)) {
-        refuse(result, SIGV4_INCOMPLETE, "Unsupported AWS 'algorithm': '%.*s'",
-               QUOTED(named, 200u));
+    if (request->query.len > 0 &&
+        memmem(request->query.ptr, request->query.len, query_form.ptr, query_form.len) != NULL) {
+        refuse(result, SIGV4_INVALID,
+               "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP "
+               "header.");
         return false;
     }
-    return read_fields(fields, out, result) && split_credential(out, result) &&
+    out->algorithm = bytes_cut(&fields, ' ');
+    return read_fields(fields, out, result) && check_fields(request, out, result) &&
            split_names(out, result);
 }
 
+static bool check_algorithm(const struct authorization *authorization, struct sigv4_result *result)
+{
+    if (bytes_equal(authorization->algorithm, BYTES("AWS4-HMAC-SHA256"))) {
+        return true;
+    }
+    refuse(result, SIGV4_INCOMPLETE,
+           "Unsupported AWS 'algorithm': '%.*s' (only AWS4-HMAC-SHA256 for now). ",
+           QUOTED(authorization->algorithm, 200u));
+    return false;
+}
+
 /* X-Amz-Date, else Date, which may also be in HTTP's own form. */
-static bool read_date(const struct http_request *request, const struct authorization *authorization,
-                      char stamp[STAMP_LEN + 1], uint64_t *ms, struct sigv4_result *result)
+static bool read_date(const struct http_request *request, char stamp[STAMP_LEN + 1], uint64_t *ms,
+                      struct sigv4_result *result)
 {
     unsigned count;
-    struct bytes date = http_header_get(request, BYTES("x-amz-date"), &count);
+    struct bytes given = http_header_get(request, BYTES("x-amz-date"), &count);
+    struct bytes date = given;
     if (count == 0) {
-        date = http_header_get(request, BYTES("date"), &count);
+        given = date = http_header_get(request, BYTES("date"), &count);
         char text[40];
         struct tm parts = {0};
         snprintf(text, sizeof(text), "%.*s", QUOTED(date, sizeof(text) - 1));
@@ -402,35 +435,49 @@ static bool read_date(const struct http_request *request, const struct authoriza
     }
     if (count != 1 || !stamp_parse(date, ms)) {
         refuse(result, SIGV4_INCOMPLETE,
-               "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' "
-               "header in ISO 8601 basic format. Authorization=%.*s",
-               QUOTED(authorization->header, QUOTED_MAX));
+               "Date must be in ISO-8601 'basic format'. Got '%.*s'. See "
+               "http://en.wikipedia.org/wiki/ISO_8601",
+               QUOTED(given, 100u));
         return false;
     }
     memmove(stamp, date.ptr, STAMP_LEN);
     return true;
 }
 
+/* All parts of the scope are looked at, and what does not fit is told together. */
 static bool check_scope(const struct sigv4_policy *policy,
                         const struct authorization *authorization, struct bytes stamp,
                         struct sigv4_result *result)
 {
     const struct bytes *parts = authorization->parts;
+    char region[200] = "";
+    char service[200] = "";
+    char terminator[200] = "";
+    char date[400] = "";
     if (parts[2].len == 0 || (policy->region.len > 0 && !bytes_equal(parts[2], policy->region))) {
-        refuse(result, SIGV4_INVALID, "Credential should be scoped to a valid region, not '%.*s'. ",
-               QUOTED(parts[2], 100u));
-    } else if (!bytes_equal(parts[3], policy->service)) {
-        refuse(result, SIGV4_INVALID, "Credential should be scoped to correct service: '%.*s'. ",
-               BYTES_FMT(policy->service));
-    } else if (!bytes_equal(parts[4], BYTES("aws4_request"))) {
-        refuse(result, SIGV4_INVALID,
-               "Credential should be scoped with a valid terminator: 'aws4_request', not '%.*s'. ",
-               QUOTED(parts[4], 100u));
-    } else if (!bytes_equal(parts[1], bytes_of(stamp.ptr, 8))) {
-        refuse(result, SIGV4_INVALID,
-               "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
-               "from HTTP: '%.*s' != '%.8s', from '%.*s'.",
-               QUOTED(parts[1], 100u), (const char *)stamp.ptr, BYTES_FMT(stamp));
+        snprintf(region, sizeof(region),
+                 "Credential should be scoped to a valid region, not '%.*s'. ",
+                 QUOTED(parts[2], 100u));
+    }
+    if (!bytes_equal(parts[3], policy->service)) {
+        snprintf(service, sizeof(service),
+                 "Credential should be scoped to correct service: '%.*s'. ",
+                 BYTES_FMT(policy->service));
+    }
+    if (!bytes_equal(parts[4], BYTES("aws4_request"))) {
+        snprintf(terminator, sizeof(terminator),
+                 "Credential should be scoped with a valid terminator: 'aws4_request', not "
+                 "'%.*s'. ",
+                 QUOTED(parts[4], 80u));
+    }
+    if (!bytes_equal(parts[1], bytes_of(stamp.ptr, 8))) {
+        snprintf(date, sizeof(date),
+                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+                 "from HTTP: '%.*s' != '%.8s', from '%.*s'.",
+                 QUOTED(parts[1], 100u), (const char *)stamp.ptr, BYTES_FMT(stamp));
+    }
+    if (region[0] != 0 || service[0] != 0 || terminator[0] != 0 || date[0] != 0) {
+        refuse(result, SIGV4_INVALID, "%s%s%s%s", region, service, terminator, date);
     }
     return result->refusal == SIGV4_OK;
 }

@@ -35,6 +35,9 @@ static void aws_done(struct op_call *call);
 static void answer_fault(struct loop_state *state, struct http_request *request,
                          const struct fault *fault);
 static void answer_aws(struct loop_state *state, struct http_request *request, unsigned status);
+static void answer_body(struct loop_state *state, struct http_request *request, unsigned status,
+                        struct bytes type, struct bytes body);
+static void answer_unknown(struct loop_state *state, struct http_request *request);
 static void answer_plain(struct http_request *request, unsigned status, const char *type,
                          struct bytes body);
 static void serve_root(struct loop_state *state, struct http_request *request);
@@ -73,7 +76,7 @@ static void on_request(void *arg, struct http_request *request)
     } else if (request->method == HTTP_METHOD_OPTIONS) {
         serve_preflight(request);
     } else {
-        answer_plain(request, 404, "application/xml", BYTES("<UnknownOperationException/>\n"));
+        answer_unknown(state, request);
     }
 }
 
@@ -106,7 +109,7 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
     struct bytes target = http_header_get(request, BYTES("x-amz-target"), NULL);
     if (!bytes_start_with(type, BYTES("application/x-amz-json-1.0")) &&
         !bytes_start_with(type, BYTES("application/json"))) {
-        answer_plain(request, 404, "application/xml", BYTES("<UnknownOperationException/>\n"));
+        answer_unknown(state, request);
         return;
     }
     const struct op *op = op_find(target);
@@ -271,8 +274,24 @@ static void answer_aws(struct loop_state *state, struct http_request *request, u
         body = BYTES("{\"__type\":\"com.amazonaws.dynamodb.v20120810#InternalServerError\","
                      "\"message\":\"The answer is too large\"}");
     }
+    answer_body(state, request, status, BYTES("application/x-amz-json-1.0"), body);
+}
+
+/* DynamoDB's answer to what is no call of its protocol. */
+static void answer_unknown(struct loop_state *state, struct http_request *request)
+{
+    answer_body(state, request, 404, BYTES("application/xml"),
+                BYTES("<UnknownOperationException/>\n"));
+}
+
+/* What every answer of the AWS face has. */
+static void answer_body(struct loop_state *state, struct http_request *request, unsigned status,
+                        struct bytes type, struct bytes body)
+{
     buf_clear(&state->head);
-    buf_add(&state->head, BYTES("Content-Type: application/x-amz-json-1.0\r\n"));
+    buf_add(&state->head, BYTES("Content-Type: "));
+    buf_add(&state->head, type);
+    buf_add(&state->head, BYTES("\r\n"));
     add_request_id(state, &state->head);
     buf_add(&state->head, BYTES("\r\nx-amz-crc32: "));
     add_decimal(&state->head, hash_crc32(body));

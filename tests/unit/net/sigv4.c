@@ -245,7 +245,10 @@ static void refusals_have_names_and_words(void)
         const char *text;
     } cases[] = {
         {"", SIGV4_MISSING, "Request is missing Authentication Token"},
-        {"Basic QQ==", SIGV4_INCOMPLETE, "Unsupported AWS 'algorithm': 'Basic'"},
+        {"Basic QQ==", SIGV4_MISSING, "Request is missing Authentication Token"},
+        {"AWS4-HMAC-SHA25 Credential=a, SignedHeaders=host;x-amz-date, Signature=",
+         SIGV4_INCOMPLETE,
+         "Unsupported AWS 'algorithm': 'AWS4-HMAC-SHA25' (only AWS4-HMAC-SHA256 for now). "},
         {"AWS4-HMAC-SHA256", SIGV4_INCOMPLETE,
          "Authorization header requires 'Credential' parameter. Authorization header requires "
          "'Signature' parameter. Authorization header requires 'SignedHeaders' parameter. "
@@ -267,6 +270,11 @@ static void refusals_have_names_and_words(void)
         {CREDENTIAL("AKIDEXAMPLE/20150831/us-east-1/service/aws4_request"), SIGV4_INVALID,
          "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from "
          "HTTP: '20150831' != '20150830', from '20150830T123600Z'."},
+        {CREDENTIAL("AKIDEXAMPLE/b//d/e"), SIGV4_INVALID,
+         "Credential should be scoped to a valid region, not ''. Credential should be scoped to "
+         "correct service: 'service'. Credential should be scoped with a valid terminator: "
+         "'aws4_request', not 'e'. Date in Credential scope does not match YYYYMMDD from ISO-8601 "
+         "version of date from HTTP: 'b' != '20150830', from '20150830T123600Z'."},
         {"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" SCOPE ", SignedHeaders=x-amz-date, Signature=",
          SIGV4_INVALID,
          "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization."},
@@ -324,7 +332,12 @@ static void dates_are_checked(void)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         request.headers[1].value = bytes_cstr(bad[i]);
         CHECK(check(&request) == SIGV4_INCOMPLETE);
+        CHECK(strstr(result.text, "Date must be in ISO-8601 'basic format'. Got '") == result.text);
     }
+    request.headers[1].name = BYTES("X-Other");
+    CHECK(check(&request) == SIGV4_INCOMPLETE);
+    CHECK(strstr(result.text, "Authorization header requires existence of either a 'X-Amz-Date' or "
+                              "a 'Date' header. Authorization=AWS4-HMAC-SHA256 ") == result.text);
     /* A Date header may stand in; the signature then covers it under that name. */
     request.headers[1] =
         (struct http_header){BYTES("Date"), BYTES("Sun, 30 Aug 2015 12:36:00 GMT")};
@@ -378,9 +391,14 @@ static void a_declared_body_hash_must_be_right(void)
 
 static void words_of_the_caller_are_ascii_in_refusals(void)
 {
-    struct http_request request = request_of("GET", "/", "", "Ba\x01\xff\xc3s");
+    struct http_request request =
+        request_of("GET", "/", "",
+                   "AWS4-\x01\xff\xc3 Credential=a, SignedHeaders=host;x-amz-date, "
+                   "Signature=b");
     CHECK(check(&request) == SIGV4_INCOMPLETE);
-    CHECK_BYTES(bytes_cstr(result.text), BYTES("Unsupported AWS 'algorithm': 'Ba???s'"));
+    CHECK_BYTES(bytes_cstr(result.text), BYTES("Unsupported AWS 'algorithm': 'AWS4-?"
+                                               "?"
+                                               "?' (only AWS4-HMAC-SHA256 for now). "));
 }
 
 static void queries_sort_by_name_then_value(void)
