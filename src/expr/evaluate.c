@@ -492,7 +492,7 @@ enum err expr_update(const struct expr *expr, const struct expr_binding *binding
         TRY(apply_action(&context, &expr->actions[i], &root));
     }
     TRY(rewrite_item(old, &root, arena, &result->item));
-    if (item_check(result->item) != OK) {
+    if (item_wraps(result->item) > ITEM_WRAPS_MAX) {
         return refuse_bare(&context, TEXT_DEPTH);
     }
     TRY(touch_all(&context, &fragments));

@@ -245,6 +245,37 @@ size_t value_size(struct value value)
     return 0;
 }
 
+static unsigned value_wraps(struct value value)
+{
+    struct cursor cursor = cursor_of(value.body);
+    struct value inner;
+    unsigned most = 0;
+    if (value.tag == VALUE_M) {
+        return 1 + item_wraps(value.body);
+    }
+    if (value.tag != VALUE_L) {
+        return 0;
+    }
+    while (list_next(&cursor, &inner)) {
+        unsigned wraps = value_wraps(inner);
+        most = wraps > most ? wraps : most;
+    }
+    return 1 + most;
+}
+
+unsigned item_wraps(struct bytes item)
+{
+    struct cursor cursor = cursor_of(item);
+    struct bytes name;
+    struct value value;
+    unsigned most = 0;
+    while (item_next(&cursor, &name, &value)) {
+        unsigned wraps = value_wraps(value);
+        most = wraps > most ? wraps : most;
+    }
+    return most;
+}
+
 const char *value_type_name(enum value_tag tag)
 {
     static const char *const names[] = {"?",    "S", "N", "B",  "BOOL", "BOOL",

@@ -46,6 +46,7 @@ enum value_tag {
 
 #define ITEM_SIZE_MAX (400u * 1024u)
 #define ITEM_DEPTH_MAX 32u
+#define ITEM_WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar */
 #define ITEM_NAME_MAX 65535u
 #define ITEM_PARTITION_KEY_MAX 2048u
 #define ITEM_SORT_KEY_MAX 1024u
@@ -76,6 +77,8 @@ size_t value_count(struct value value);
 /* DynamoDB's item size in bytes: names and values, as its capacity rules count them. */
 size_t item_size(struct bytes item);
 size_t value_size(struct value value);
+/* The most containers around one of its values: at most ITEM_WRAPS_MAX in what is stored. */
+unsigned item_wraps(struct bytes item);
 /* "S", "N", ... "BOOL", "NULL", "L", "M", "SS", "NS", "BS". */
 const char *value_type_name(enum value_tag tag);
 /* The integer of an N that is whole and fits; false otherwise. */

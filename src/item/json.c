@@ -13,8 +13,7 @@
 #include <stdlib.h>
 
 #define OUT_FIRST 1024u
-#define SCAN_DEPTH 512u                /* how deep refused values are looked into */
-#define WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar */
+#define SCAN_DEPTH 512u /* how deep refused values are looked into */
 
 /* Encoded bytes under construction, in an arena. */
 struct out {
@@ -438,7 +437,7 @@ static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct
     if (tag == VALUE_M && json_type(content) != JSON_OBJECT) {
         return refuse_type(decoder, EXPECT_MAP, content, JAVA_MAP);
     }
-    if (depth >= WRAPS_MAX) {
+    if (depth >= ITEM_WRAPS_MAX) {
         begin_fault(decoder, ITEM_REFUSED_DEPTH, ITEM_WRONG_OTHER);
         decoder->fault->depth = depth + 1 + json_wraps(content, SCAN_DEPTH);
         snprintf(decoder->fault->text, sizeof(decoder->fault->text),

@@ -22,6 +22,8 @@ static enum err constrain_fields(struct decode *decode, const struct field *fiel
                                  const struct nest *nest);
 static enum err constrain_field(struct decode *decode, const struct field *field, void *base,
                                 const struct nest *nest);
+static enum err constrain_stray(struct decode *decode, const struct field *field, struct bytes text,
+                                const struct nest *nest);
 static enum err constrain_name(struct decode *decode, const struct field *field, struct bytes name,
                                const struct nest *nest);
 static enum err constrain_number(struct decode *decode, const struct field *field, int64_t number,
@@ -68,9 +70,9 @@ enum err decode_tell_violations(struct decode *decode, unsigned stage)
     if (count > 1) {
         buf_printf(&text, "%zu validation errors detected: ", count);
     } else if ((first->field->flags & FIELD_BARE) == 0 || decode->old_words) {
-        bool control =
-            first->kind == VIOLATES_CONTROL_PRESENCE || first->kind == VIOLATES_CONTROL_LENGTH;
-        buf_add_cstr(&text, control ? "" : ENVELOPE_ONE);
+        bool bare = first->kind == VIOLATES_CONTROL_PRESENCE ||
+                    first->kind == VIOLATES_CONTROL_LENGTH || first->kind == VIOLATES_NARROW_SET;
+        buf_add_cstr(&text, bare ? "" : ENVELOPE_ONE);
     }
     for (const struct violation *v = first; v != NULL; v = v->next) {
         if (v->stage == lowest) {
@@ -118,7 +120,7 @@ static enum err constrain_field(struct decode *decode, const struct field *field
         int value = *(const int *)(const void *)place;
         given = value != 0;
         if (value == ENUM_STRAY) {
-            return violate(decode, field, VIOLATES_SET, 0, stray_text(decode, place), nest);
+            return constrain_stray(decode, field, stray_text(decode, place), nest);
         }
         break;
     }
@@ -157,6 +159,19 @@ static enum err constrain_field(struct decode *decode, const struct field *field
         ASSERT(false); /* a type of answers in a table of requests */
     }
     return required && !given ? violate(decode, field, VIOLATES_PRESENCE, 0, BYTES_NONE, nest) : OK;
+}
+
+/* A text that is no value of its enum. */
+static enum err constrain_stray(struct decode *decode, const struct field *field, struct bytes text,
+                                const struct nest *nest)
+{
+    const struct enum_set *wider = field->set->wider;
+    for (size_t i = 0; wider != NULL && i < wider->count; i++) {
+        if (wider->names[i] != NULL && bytes_equal(text, bytes_cstr(wider->names[i]))) {
+            return violate(decode, field, VIOLATES_NARROW_SET, 0, text, nest);
+        }
+    }
+    return violate(decode, field, VIOLATES_SET, 0, text, nest);
 }
 
 /* A name, or the ARN of a table. */
@@ -342,6 +357,10 @@ static void render(struct buf *out, const struct violation *violation, bool old)
                    field->name.ptr, TABLE_NAME_MIN, TABLE_NAME_MAX);
         return;
     }
+    if (violation->kind == VIOLATES_NARROW_SET) {
+        buf_add_cstr(out, field->set->narrow);
+        return;
+    }
     if (violation->kind == VIOLATES_SET && field->set->bare != NULL && !old) {
         buf_add_cstr(out, field->set->bare);
         return;
@@ -379,6 +398,7 @@ static void render(struct buf *out, const struct violation *violation, bool old)
     case VIOLATES_SET:
         buf_printf(out, "satisfy enum value set: %s", field->set->text);
         break;
+    case VIOLATES_NARROW_SET:
     case VIOLATES_CONTROL_PRESENCE:
     case VIOLATES_CONTROL_LENGTH:
         break;

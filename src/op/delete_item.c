@@ -2,14 +2,13 @@
  * Amazon DynamoDB API Reference, API_DeleteItem. */
 #include "op/op_priv.h"
 
-static enum err delete_item_check(struct op_call *call);
 static enum err delete_item_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes);
 
 static const struct field delete_item_in_fields[] = {
     MEMBER_TABLE(delete_item_in, 1),
     MEMBER_CAPACITY(delete_item_in, 1),
-    {NAME("ReturnValues"), .type = FIELD_ENUM, .stage = 1, .set = &set_return_values,
+    {NAME("ReturnValues"), .type = FIELD_ENUM, .stage = 1, .set = &set_return_values_old,
      AT(delete_item_in, return_values)},
     MEMBER_METRICS(delete_item_in, 1),
     MEMBER_ON_FAILURE(delete_item_in, 1),
@@ -38,15 +37,8 @@ const struct op op_delete_item = {
     .commit_offset = offsetof(struct delete_item_out, commit),
     .in_fields = delete_item_in_fields,
     .out_fields = delete_item_out_fields,
-    .check = delete_item_check,
     .run = delete_item_run,
 };
-
-static enum err delete_item_check(struct op_call *call)
-{
-    const struct delete_item_in *in = call->in;
-    return check_return_values_old(call, in->return_values);
-}
 
 static enum err delete_item_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes)

@@ -54,8 +54,7 @@ static enum err describe_shard(struct op_call *call, struct reader *reader,
                                const struct stream *stream, struct stream_description *out);
 
 static const char *const filter_names[] = {[FILTER_CHILD_SHARDS] = "CHILD_SHARDS"};
-static const struct enum_set set_filter = {
-    filter_names, sizeof(filter_names) / sizeof(filter_names[0]), "[CHILD_SHARDS]", NULL};
+static const struct enum_set set_filter = ENUM_SET(filter_names, "[CHILD_SHARDS]");
 
 static const struct field filter_fields[] = {
     {NAME("Type"), .type = FIELD_ENUM, .flags = FIELD_REQUIRED, .stage = 1, .set = &set_filter,

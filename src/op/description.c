@@ -2,8 +2,6 @@
  * hours old as well, and no client may rely on them. */
 #include "op/description.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
 static const char *const billing_names[] = {
     [BILLING_PROVISIONED] = "PROVISIONED", [BILLING_PER_REQUEST] = "PAY_PER_REQUEST"};
 static const char *const class_names[] = {
@@ -18,18 +16,14 @@ static const char *const view_names[] = {[STREAM_KEYS_ONLY] = "KEYS_ONLY",
 static const char *const status_names[] = {
     [STATUS_CREATING] = "CREATING", [STATUS_ACTIVE] = "ACTIVE", [STATUS_DELETING] = "DELETING"};
 
-const struct enum_set set_billing_mode = {billing_names, COUNT_OF(billing_names),
-                                          "[PROVISIONED, PAY_PER_REQUEST]", NULL};
-const struct enum_set set_table_class = {class_names, COUNT_OF(class_names),
-                                         "[STANDARD, STANDARD_INFREQUENT_ACCESS]", NULL};
-const struct enum_set set_key_type = {key_type_names, COUNT_OF(key_type_names), "[HASH, RANGE]",
-                                      NULL};
-const struct enum_set set_attribute_type = {attribute_type_names, COUNT_OF(attribute_type_names),
-                                            "[B, N, S]", NULL};
-const struct enum_set set_stream_view = {view_names, COUNT_OF(view_names),
-                                         "[NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]",
-                                         NULL};
-static const struct enum_set set_table_status = {status_names, COUNT_OF(status_names), "", NULL};
+const struct enum_set set_billing_mode = ENUM_SET(billing_names, "[PROVISIONED, PAY_PER_REQUEST]");
+const struct enum_set set_table_class =
+    ENUM_SET(class_names, "[STANDARD, STANDARD_INFREQUENT_ACCESS]");
+const struct enum_set set_key_type = ENUM_SET(key_type_names, "[HASH, RANGE]");
+const struct enum_set set_attribute_type = ENUM_SET(attribute_type_names, "[B, N, S]");
+const struct enum_set set_stream_view =
+    ENUM_SET(view_names, "[NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]");
+static const struct enum_set set_table_status = ENUM_SET(status_names, "");
 
 static const struct field key_element_fields[] = {
     {NAME("AttributeName"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 1,

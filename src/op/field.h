@@ -52,7 +52,15 @@ struct enum_set {
     size_t count;
     const char *text; /* DynamoDB's list, in its order */
     const char *bare; /* the whole constraint text where it names no value; NULL: the usual */
+    const struct enum_set *wider; /* DynamoDB knows these, but not here: */
+    const char *narrow;           /* its words for one of them */
 };
+
+/* Of an array of names, by value. */
+#define ENUM_SET(of_names, of_text)                                                                \
+    {                                                                                              \
+        .names = (of_names), .count = sizeof(of_names) / sizeof((of_names)[0]), .text = (of_text)  \
+    }
 
 struct field;
 
@@ -92,6 +100,7 @@ enum violation_kind {
     VIOLATES_VALUE_MAX,
     VIOLATES_PATTERN,
     VIOLATES_SET,
+    VIOLATES_NARROW_SET,
     VIOLATES_CONTROL_PRESENCE,
     VIOLATES_CONTROL_LENGTH
 };

@@ -34,9 +34,8 @@ static const char *const type_names[] = {
     [ITERATOR_AT] = "AT_SEQUENCE_NUMBER",
     [ITERATOR_AFTER] = "AFTER_SEQUENCE_NUMBER",
 };
-static const struct enum_set set_iterator_type = {
-    type_names, sizeof(type_names) / sizeof(type_names[0]),
-    "[AFTER_SEQUENCE_NUMBER, LATEST, AT_SEQUENCE_NUMBER, TRIM_HORIZON]", NULL};
+static const struct enum_set set_iterator_type =
+    ENUM_SET(type_names, "[AFTER_SEQUENCE_NUMBER, LATEST, AT_SEQUENCE_NUMBER, TRIM_HORIZON]");
 
 static const struct field get_shard_iterator_in_fields[] = {
     {NAME("StreamArn"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 37,

@@ -2,8 +2,6 @@
  * order, and the shape of ConsumedCapacity. */
 #include "op/op_priv.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
 static const char *const return_values_names[] = {
     [RETURN_NONE] = "NONE",
     [RETURN_ALL_OLD] = "ALL_OLD",
@@ -25,17 +23,32 @@ static const char *const metrics_names[] = {
     [METRICS_SIZE] = "SIZE",
 };
 
+#define TEXT_ONLY_OLD "ReturnValues can only be ALL_OLD or NONE"
+#define RETURN_VALUES_TEXT                                                                         \
+    "Failed to satisfy constraint: Member must satisfy enum value set: "                           \
+    "[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]"
+
+#define RETURN_VALUES_OLD_TEXT "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]"
+
 /* DynamoDB's newer text names no value, and says UPDATE_NEW. */
 const struct enum_set set_return_values = {
-    return_values_names, COUNT_OF(return_values_names),
-    "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]",
-    "Failed to satisfy constraint: Member must satisfy enum value set: "
-    "[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]"};
-const struct enum_set set_on_condition_failure = {on_failure_names, COUNT_OF(on_failure_names),
-                                                  "[ALL_OLD, NONE]", NULL};
-const struct enum_set set_capacity = {capacity_names, COUNT_OF(capacity_names),
-                                      "[INDEXES, TOTAL, NONE]", NULL};
-const struct enum_set set_metrics = {metrics_names, COUNT_OF(metrics_names), "[SIZE, NONE]", NULL};
+    .names = return_values_names,
+    .count = sizeof(return_values_names) / sizeof(return_values_names[0]),
+    .text = RETURN_VALUES_OLD_TEXT,
+    .bare = RETURN_VALUES_TEXT,
+};
+/* DeleteItem tells a value that it does not take beside its other faults, PutItem after them. */
+const struct enum_set set_return_values_old = {
+    .names = on_failure_names,
+    .count = sizeof(on_failure_names) / sizeof(on_failure_names[0]),
+    .text = RETURN_VALUES_OLD_TEXT,
+    .bare = RETURN_VALUES_TEXT,
+    .wider = &set_return_values,
+    .narrow = TEXT_ONLY_OLD,
+};
+const struct enum_set set_on_condition_failure = ENUM_SET(on_failure_names, "[ALL_OLD, NONE]");
+const struct enum_set set_capacity = ENUM_SET(capacity_names, "[INDEXES, TOTAL, NONE]");
+const struct enum_set set_metrics = ENUM_SET(metrics_names, "[SIZE, NONE]");
 
 struct units {
     double units;
@@ -63,5 +76,5 @@ enum err check_return_values_old(struct op_call *call, enum return_values values
     if (values == RETURN_NONE || values == RETURN_ALL_OLD) {
         return OK;
     }
-    return fault(call, FAULT_VALIDATION, "ReturnValues can only be ALL_OLD or NONE");
+    return fault(call, FAULT_VALIDATION, "%s", TEXT_ONLY_OLD);
 }

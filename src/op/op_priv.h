@@ -36,10 +36,11 @@ MUST_USE enum err fault_value(struct op_call *call, const char *format, ...)
 
 /* ---- members that many operations have: members.c ---- */
 
-extern const struct enum_set set_return_values, set_on_condition_failure, set_capacity, set_metrics;
+extern const struct enum_set set_return_values, set_return_values_old, set_on_condition_failure,
+    set_capacity, set_metrics;
 extern const struct shape shape_capacity;
 
-/* PutItem and DeleteItem give back the old item or nothing. */
+/* PutItem gives back the old item or nothing. */
 MUST_USE enum err check_return_values_old(struct op_call *call, enum return_values values);
 
 /* Wire names, in the tables' own words. */

@@ -36,9 +36,8 @@ static const char *const select_names[] = {
     [SELECT_SPECIFIC] = "SPECIFIC_ATTRIBUTES",
     [SELECT_COUNT] = "COUNT",
 };
-static const struct enum_set set_select = {
-    select_names, sizeof(select_names) / sizeof(select_names[0]),
-    "[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]", NULL};
+static const struct enum_set set_select = ENUM_SET(
+    select_names, "[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]");
 
 /* ScanIndexForward is true unless it says otherwise: `forward` is what the wire gave. */
 struct query_wire {
