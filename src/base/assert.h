@@ -4,7 +4,7 @@
 #ifndef HW_BASE_ASSERT_H
 #define HW_BASE_ASSERT_H
 
-_Noreturn void assert_failed(const char *what, const char *file, int line);
+__attribute__((noreturn)) void assert_failed(const char *what, const char *file, int line);
 
 #define ASSERT(condition)                                                                          \
     (__builtin_expect(!!(condition), 1) ? (void)0 : assert_failed(#condition, __FILE__, __LINE__))

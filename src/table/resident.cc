@@ -8,14 +8,17 @@
 #include <rocksdb/utilities/object_registry.h>
 
 extern "C" {
-#include "base/note.h"
+#include "base/assert.h"
 #include "sys/file.h"
 #include "table/resident.h"
 }
 
 using namespace rocksdb;
 
+// What the thread does at the moment, may do, and what came of it.
+static thread_local bool watched;
 static thread_local bool resident_only;
+static thread_local enum err outcome;
 
 namespace
 {
@@ -38,9 +41,12 @@ class ResidentFile : public FSRandomAccessFileOwnerWrapper
                   IODebugContext *debug) const override
     {
         if (!resident_only) {
-            return target()->Read(offset, n, options, result, scratch, debug);
+            IOStatus status = target()->Read(offset, n, options, result, scratch, debug);
+            outcome = status.ok() ? outcome : ERR_IO;
+            return status;
         }
         if (file_read_resident(fd_, scratch, n, offset) != OK) {
+            outcome = ERR_INCOMPLETE;
             return status_to_io_status(Status::Incomplete());
         }
         *result = Slice(scratch, n);
@@ -50,8 +56,7 @@ class ResidentFile : public FSRandomAccessFileOwnerWrapper
     IOStatus MultiRead(FSReadRequest *requests, size_t count, const IOOptions &options,
                        IODebugContext *debug) override
     {
-        return resident_only ? FSRandomAccessFile::MultiRead(requests, count, options, debug)
-                             : target()->MultiRead(requests, count, options, debug);
+        return FSRandomAccessFile::MultiRead(requests, count, options, debug); // by Read
     }
 
     IOStatus Prefetch(uint64_t offset, size_t n, const IOOptions &options,
@@ -109,14 +114,19 @@ void resident_init(void)
     (void)env;
 }
 
-void resident_begin(void)
+void resident_begin(bool only)
 {
-    resident_only = true;
+    ASSERT(!watched);
+    watched = true;
+    resident_only = only;
+    outcome = OK;
 }
 
-void resident_end(void)
+enum err resident_end(void)
 {
+    watched = false;
     resident_only = false;
+    return outcome;
 }
 
 } // extern "C"

@@ -86,6 +86,8 @@ void view_close(struct view *view)
  * - env: reads that do not wait (resident.h).
  * - max_bgerror_resume_count=0: no write after an error before the process has started again.
  * - max_background_jobs=4 gives one flush at a time.
+ * - target_file_size_base: each sorted run is one file. Where there are more, RocksDB 7.8 forgets
+ *   an error in the first block of the next one, and compaction drops the rest of the run.
  * - prepopulate_block_cache: what was just written stays readable without a disk after its flush;
  *   the committer's own reads depend on that.
  * - the slowdown and stop triggers are far above what admission lets through (view_pressure). */
@@ -100,7 +102,8 @@ static enum err make_options(const struct view_options *options, rocksdb_options
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
              "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"
              "write_buffer_size=%llu;max_write_buffer_number=6;"
-             "compaction_style=kCompactionStyleUniversal;compression=kLZ4Compression;"
+             "compaction_style=kCompactionStyleUniversal;target_file_size_base=1T;"
+             "compression=kLZ4Compression;"
              "level0_file_num_compaction_trigger=4;level0_slowdown_writes_trigger=60;"
              "level0_stop_writes_trigger=100;soft_pending_compaction_bytes_limit=1T;"
              "hard_pending_compaction_bytes_limit=2T;"
@@ -126,27 +129,20 @@ static enum err make_options(const struct view_options *options, rocksdb_options
 
 /* ---- reading ---- */
 
-static void begin_reading(enum view_read how)
-{
-    if (how == VIEW_CACHED) {
-        resident_begin();
-    }
-}
-
 enum err view_get(struct view *view, struct bytes row, enum view_read how, struct arena *arena,
                   struct bytes *value)
 {
     char *error = NULL;
     size_t len = 0;
-    begin_reading(how);
+    resident_begin(how == VIEW_CACHED);
     rocksdb_pinnableslice_t *slice =
         rocksdb_get_pinned(view->db, view->read, (const char *)row.ptr, row.len, &error);
-    resident_end();
+    enum err read = resident_end();
     if (error != NULL) {
         return took(error, "get");
     }
     if (slice == NULL) {
-        return ERR_NOT_FOUND;
+        return read == OK ? ERR_NOT_FOUND : read;
     }
     const char *found = rocksdb_pinnableslice_value(slice, &len);
     struct bytes copy = arena_dup(arena, bytes_of(found, len));
@@ -162,7 +158,7 @@ enum err view_scan(struct view *view, const struct view_scan *scan)
 {
     rocksdb_readoptions_t *options = rocksdb_readoptions_create();
     enum err err = row_bounds(scan, options);
-    begin_reading(scan->how);
+    resident_begin(scan->how == VIEW_CACHED);
     rocksdb_iterator_t *iterator = rocksdb_create_iterator(view->db, options);
     size_t bytes = 0;
     bool stopped = false;
@@ -192,7 +188,8 @@ enum err view_scan(struct view *view, const struct view_scan *scan)
         rocksdb_iter_get_error(iterator, &error);
         err = error == NULL ? OK : took(error, "scan");
     }
-    resident_end();
+    enum err read = resident_end();
+    err = err == OK ? read : err;
     rocksdb_iter_destroy(iterator);
     rocksdb_readoptions_destroy(options);
     return err;

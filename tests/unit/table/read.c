@@ -9,11 +9,15 @@
 /* Stands between the view's files and the page cache (CMakeLists.txt), which a test cannot empty on
  * every volume. */
 static _Atomic bool page_cache_is_cold;
+static int reads_until_cold = -1; /* of one test: then one is */
 
 enum err __wrap_file_read_resident(int fd, void *out, size_t len, uint64_t offset);
 enum err __wrap_file_read_resident(int fd, void *out, size_t len, uint64_t offset)
 {
     size_t got = 0;
+    if (reads_until_cold >= 0 && reads_until_cold-- == 0) {
+        return ERR_INCOMPLETE;
+    }
     return !page_cache_is_cold && file_read(fd, out, len, offset, &got) == OK && got == len
                ? OK
                : ERR_INCOMPLETE;
@@ -276,6 +280,80 @@ static void what_the_page_cache_holds_is_read_at_once(void)
     world_remove(&world);
 }
 
+struct row_count {
+    size_t count;
+    uint8_t last[ROW_KEY_MAX];
+    size_t last_len;
+};
+
+static bool count_row(void *arg, struct bytes row, struct bytes value)
+{
+    struct row_count *rows = arg;
+    (void)value;
+    CHECK(bytes_compare(row, bytes_of(rows->last, rows->last_len)) > 0);
+    memcpy(rows->last, row.ptr, row.len);
+    rows->last_len = row.len;
+    rows->count++;
+    return true;
+}
+
+static enum err count_rows(struct view *view, enum view_read how, size_t *count)
+{
+    struct row_key low = {0};
+    struct row_count rows = {0};
+    row_u64(&low, TABLE_ID_FIRST);
+    struct view_scan scan = {.low = row_bytes(&low), .how = how, .fn = count_row, .arg = &rows};
+    enum err err = view_scan(view, &scan);
+    *count = rows.count;
+    return err;
+}
+
+/* Whatever block of whatever file is missing, also beside deleted ranges. */
+static void a_scan_is_whole_or_incomplete(void)
+{
+    enum { ROWS = 1200, RUNS = 4 };
+    struct world world;
+    struct seat seat;
+    size_t count;
+    world_init(&world);
+    world.options.cache_bytes = 64u << 10;
+    world_open(&world);
+    seat_init(&seat, world.store);
+    for (size_t run = 0; run < RUNS; run++) {
+        char gone[16];
+        snprintf(gone, sizeof(gone), "gone%zu", run);
+        make_table(world.store, gone, 0);
+        make_table(world.store, "t", 0);
+        for (size_t i = 0; i < ROWS; i++) {
+            char key[16];
+            snprintf(key, sizeof(key), "k%zu", i * (run + 1) % (ROWS * 2));
+            struct action action = {.kind = ACT_PUT,
+                                    .table = i % 8 == 0 ? gone : "t",
+                                    .key = key,
+                                    .number = (int64_t)i,
+                                    .padding = 500};
+            CHECK(run_action(&seat, &action) == OK);
+        }
+        CHECK(delete_table(world.store, gone) == OK);
+        store_flush(world.store);
+    }
+    CHECK(count_rows(world.store->view, VIEW_BLOCKING, &count) == OK);
+    size_t whole = count;
+    CHECK(whole > ROWS);
+    size_t incomplete = 0;
+    for (int n = 0; n < 400; n++) {
+        reads_until_cold = n;
+        enum err err = count_rows(world.store->view, VIEW_CACHED, &count);
+        CHECK(err == ERR_INCOMPLETE || (err == OK && count == whole));
+        incomplete += err == ERR_INCOMPLETE;
+    }
+    reads_until_cold = -1;
+    CHECK(incomplete > 50);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
 /* ---- the catalogue under its readers ---- */
 
 struct churn {
@@ -358,6 +436,7 @@ int main(void)
     RUN(ranges_are_what_their_bounds_say);
     RUN(cold_items_are_read_on_workers);
     RUN(what_the_page_cache_holds_is_read_at_once);
+    RUN(a_scan_is_whole_or_incomplete);
     RUN(tables_come_and_go_under_their_users);
     return CHECK_RESULT();
 }
