@@ -41,7 +41,10 @@ struct round {
     size_t version_starts[MODEL_KEYS + 1];
     struct bound *bounds; /* by sent */
     size_t bound_count;
-    size_t *floors; /* by op: the least place it may stand at */
+    /* By op, as it was sent: the least place it may stand at; and the place after the newest commit
+     * that was acknowledged. */
+    size_t *floors;
+    size_t *acknowledged;
 };
 
 static void check_order(struct round *round);
@@ -60,7 +63,7 @@ static size_t check_answer(struct round *round, struct op *op, size_t floor);
 static size_t check_write(struct round *round, struct op *op, size_t floor);
 static size_t check_refusal(struct round *round, struct op *op, size_t floor);
 static size_t check_read(struct round *round, const struct op *op, size_t floor);
-static size_t check_page(struct round *round, const struct op *op, size_t floor);
+static size_t check_page(struct round *round, const struct op *op);
 static void check_shown(struct round *round, const struct op *op);
 static const struct state *state_at(const struct round *round, unsigned key, size_t place);
 static size_t last_place(const struct round *round, uint64_t answered);
@@ -133,6 +136,7 @@ void check_round(struct checker *checker, struct history *history, const struct 
     mem_free(round.versions);
     mem_free(round.bounds);
     mem_free(round.floors);
+    mem_free(round.acknowledged);
 }
 
 void check_same(struct checker *checker, const struct records *before, size_t from,
@@ -482,6 +486,8 @@ static void check_times(struct round *round)
     struct moment *moments = mem_zalloc(2 * history->count + 1, sizeof(*moments));
     size_t count = 0;
     size_t floor = 0;
+    size_t acknowledged = 0;
+    round->acknowledged = mem_zalloc(history->count + 1, sizeof(*round->acknowledged));
     round->floors = mem_zalloc(history->count + 1, sizeof(*round->floors));
     for (size_t i = 0; i < history->count; i++) {
         moments[count++] = (struct moment){history->ops[i].sent, i};
@@ -494,11 +500,15 @@ static void check_times(struct round *round)
         struct op *op = &history->ops[moments[i].op];
         if (moments[i].time == op->sent) {
             round->floors[moments[i].op] = floor;
+            round->acknowledged[moments[i].op] = acknowledged;
             continue;
         }
         size_t place = check_answer(round, op, round->floors[moments[i].op]);
         if (place != NO_PLACE && place > floor) {
             floor = place;
+        }
+        if (op->outcome == OUTCOME_DONE && op->group != OP_NO_GROUP && place > acknowledged) {
+            acknowledged = place;
         }
     }
     mem_free(moments);
@@ -542,7 +552,7 @@ static size_t check_answer(struct round *round, struct op *op, size_t floor)
     case OP_READ:
         return op->outcome == OUTCOME_DONE ? check_read(round, op, floor) : NO_PLACE;
     case OP_PAGE:
-        return op->outcome == OUTCOME_DONE ? check_page(round, op, floor) : NO_PLACE;
+        return op->outcome == OUTCOME_DONE ? check_page(round, op) : NO_PLACE;
     }
     abort();
 }
@@ -667,14 +677,16 @@ static size_t check_read(struct round *round, const struct op *op, size_t floor)
     return proved;
 }
 
-static size_t check_page(struct round *round, const struct op *op, size_t floor)
+/* A read may be ahead of the stream by what is durable and on its way; an acknowledgement not. */
+static size_t check_page(struct round *round, const struct op *op)
 {
     char text[512];
     size_t count = op->record_count;
-    if (op->empty && count < round->records->count && round->group_of[count] < floor) {
+    if (op->empty && count < round->records->count &&
+        round->group_of[count] < round->acknowledged[op - round->history->ops]) {
         checker_violation(round->checker,
-                          "a page of the stream was empty (sent at %llu), though this was known "
-                          "before: %s",
+                          "a page of the stream was empty (sent at %llu), though this was "
+                          "acknowledged before: %s",
                           (unsigned long long)op->sent,
                           record_text(&round->records->all[count], text));
     }

@@ -34,6 +34,7 @@ struct plan {
     uint64_t clients;
     uint64_t least_ms;
     uint64_t most_ms;
+    uint64_t recovery_percent;
     uint64_t seed;
     bool keep;
     enum kill_by kill_by;

@@ -13,6 +13,7 @@
 #define NS_PER_MS 1000000u
 #define SILENCE_NS (30000ull * NS_PER_MS)
 #define DEATH_MS 10000u
+#define LATE_NS (5ull * NS_PER_MS)
 #define PAGE_PAUSE_NS (2ull * NS_PER_MS) /* after an empty page */
 #define EVENTS_MAX 128
 
@@ -38,7 +39,7 @@ struct load {
 
 static enum err open_all(struct load *load);
 static enum err run_turn(struct load *load, bool *over);
-static void end_load(struct load *load);
+static void end_when_due(struct load *load, uint64_t now);
 static void next_request(struct load *load, struct client *client);
 static void send_op(struct load *load, struct client *client, const char *target,
                     bool wrong_signature);
@@ -104,8 +105,8 @@ static enum err open_all(struct load *load)
 static uint64_t until_next(const struct load *load, uint64_t now)
 {
     uint64_t wait = 100 * NS_PER_MS;
-    if (!load->ending && load->end_ns - now < wait) {
-        wait = load->end_ns - now;
+    if (!load->ending && load->end_ns + LATE_NS < now + wait) {
+        wait = load->end_ns + LATE_NS > now ? load->end_ns + LATE_NS - now : 0;
     }
     if (load->page_due_ns != 0) {
         uint64_t due = load->page_due_ns > now ? load->page_due_ns - now : 0;
@@ -119,9 +120,7 @@ static enum err run_turn(struct load *load, bool *over)
     struct epoll_event events[EVENTS_MAX];
     struct ledger *ledger = load->ledger;
     uint64_t now = clock_mono_ns();
-    if (!load->ending && now >= load->end_ns) {
-        end_load(load);
-    }
+    end_when_due(load, now - LATE_NS); /* nobody writes */
     if (load->open == 0 ||
         (load->ending && load->busy == 0 && ledger->plan.kill_by == KILL_BY_NONE)) {
         *over = true;
@@ -144,9 +143,12 @@ static enum err run_turn(struct load *load, bool *over)
 }
 
 /* A cut that has not come by now will not come: the round then is a kill, told in the totals. */
-static void end_load(struct load *load)
+static void end_when_due(struct load *load, uint64_t now)
 {
     struct ledger *ledger = load->ledger;
+    if (load->ending || now < load->end_ns) {
+        return;
+    }
     load->ending = true;
     if (ledger->plan.kill_by == KILL_BY_KILL || ledger->plan.kill_by == KILL_BY_CUT) {
         server_signal(&ledger->server, SIGKILL);
@@ -175,6 +177,9 @@ static void next_request(struct load *load, struct client *client)
     ask_body(&ledger->ask, op, &ledger->body);
     send_op(load, client, ask_target(op),
             op->kind == OP_INVALID && op->invalid == INVALID_SIGNATURE);
+    if (ledger->history.ops[client->op].kind <= OP_TRANSACT) {
+        end_when_due(load, clock_mono_ns()); /* right behind a write, so that it has no answer */
+    }
 }
 
 static void send_op(struct load *load, struct client *client, const char *target,

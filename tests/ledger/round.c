@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 
 #define RESTARTS_MAX 100
-#define RECOVERY_KILL_PERCENT 10u
 #define RECOVERY_KILL_MS 30u
 #define CUT_STATUS_MIN 64 /* below are the program's own */
 #define ACTIVE_WAITS_MAX 1000
@@ -179,7 +178,7 @@ static enum err restart(struct ledger *ledger)
     link_close(&ledger->link);
     for (int i = 0; i < RESTARTS_MAX; i++) {
         bool kill_it = ledger->plan.kill_by == KILL_BY_KILL && server->starts > 0 &&
-                       prng_below(&ledger->prng, 100) < RECOVERY_KILL_PERCENT;
+                       prng_below(&ledger->prng, 100) < ledger->plan.recovery_percent;
         unsigned kill_ms = (unsigned)prng_below(&ledger->prng, RECOVERY_KILL_MS);
         char text[64];
         if (!run_after_death(ledger)) {

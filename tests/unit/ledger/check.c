@@ -236,6 +236,10 @@ static void a_true_story_is_believed(void)
     answer_page(page, story.records.count);
     page = ask_page();
     answer_page(page, story.records.count);
+    size_t last = ask_write(ACTION_PUT, 7);
+    happen(last);
+    answer_read(ask_read(7), story.states[7]); /* a little ahead of the stream */
+    answer_page(ask_page(), story.records.count - 1);
     CHECK_BELIEVED();
     end();
 }
