@@ -53,6 +53,8 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
         log->figures.direct = log->direct;
         err = recover(log, report);
     }
+    /* Names that a killed process gave and did not sync: a frame may go into such a segment. */
+    err = err != OK ? err : directory_sync(log->dir);
     if (err == OK && log->open == NULL) {
         uint64_t least = log->options.segment_bytes < FIRST_SEGMENT_BYTES
                              ? log->options.segment_bytes

@@ -37,6 +37,21 @@ static enum err failed_fd(const char *call, int fd)
     return failed(call, path);
 }
 
+static void parent_of(const char *path, char *out, size_t room)
+{
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    while (len > 0 && path[len - 1] != '/') {
+        len--;
+    }
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    snprintf(out, room, "%.*s", len == 0 ? 1 : (int)len, len == 0 ? "." : path);
+}
+
 enum err file_open(const char *path, enum file_mode mode, int *out)
 {
     static const int flags[] = {
@@ -143,9 +158,17 @@ bool file_exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
+/* What is there already may have been made by a process that was killed before its sync. A parent
+ * that we may not read is not ours, and neither was the making. */
 enum err directory_make(const char *path)
 {
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? OK : failed("mkdir", path);
+    char parent[PATH_MAX];
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST) {
+        return failed("mkdir", path);
+    }
+    parent_of(path, parent, sizeof(parent));
+    return made || access(parent, R_OK) == 0 ? directory_sync(parent) : OK;
 }
 
 enum err directory_sync(const char *path)
@@ -214,16 +237,6 @@ enum err file_read_all(const char *path, size_t max, struct arena *arena, struct
     text[got] = 0;
     *out = bytes_of(text, got);
     return OK;
-}
-
-static void parent_of(const char *path, char *out, size_t room)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL) {
-        snprintf(out, room, ".");
-    } else {
-        snprintf(out, room, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    }
 }
 
 enum err file_write_all(const char *path, struct bytes data, unsigned mode)

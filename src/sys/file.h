@@ -33,7 +33,7 @@ MUST_USE enum err file_rename(const char *from, const char *to);
 /* Gone already is fine. */
 MUST_USE enum err file_remove(const char *path);
 bool file_exists(const char *path);
-/* Makes a directory (there already is fine) with mode 0700. */
+/* Makes a directory (there already is fine) with mode 0700. Its name is durable after it. */
 MUST_USE enum err directory_make(const char *path);
 /* Entries of the directory are durable after it. */
 MUST_USE enum err directory_sync(const char *path);
