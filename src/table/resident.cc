@@ -1,11 +1,13 @@
 // The environment of RocksDB in which a thread can ask for reads that never wait for a disk: they
-// come out of the block cache or the page cache, or end as incomplete. Everything else is RocksDB's
-// own. In C++, as RocksDB's C interface has no place for it.
+// come out of the block cache or the page cache, or end as incomplete. Everything else is left to
+// view_files.cc. In C++, as RocksDB's C interface has no place for it.
 #include <memory>
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/utilities/object_registry.h>
+
+#include "table/view_files.h"
 
 extern "C" {
 #include "base/assert.h"
@@ -105,7 +107,8 @@ void resident_init(void)
     // The registry that names are looked up in lives as long as the process; so must what it gives.
     static Env *const env = [] {
         static Env *const made =
-            NewCompositeEnv(std::make_shared<ResidentFiles>(FileSystem::Default())).release();
+            NewCompositeEnv(std::make_shared<ResidentFiles>(view_files_over(FileSystem::Default())))
+                .release();
         ObjectLibrary::Default()->AddFactory<Env>(
             RESIDENT_ENV,
             [](const std::string &, std::unique_ptr<Env> *, std::string *) { return made; });

@@ -9,6 +9,7 @@
 #include "table/table_priv.h"
 
 #include "table/resident.h"
+#include "table/view_files.h"
 
 #include <rocksdb/c.h>
 
@@ -37,7 +38,8 @@ enum err view_open(const struct view_options *options, struct view **out, struct
     char *error = NULL;
     struct view *view = mem_zalloc(1, sizeof(*view));
     resident_init();
-    enum err err = make_options(options, &view->options, reason, room);
+    enum err err = view_files_prepare(options->dir, reason, room);
+    err = err != OK ? err : make_options(options, &view->options, reason, room);
     if (err == OK) {
         view->db = rocksdb_open(view->options, options->dir, &error);
         if (view->db == NULL) {
