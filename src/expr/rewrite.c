@@ -201,7 +201,7 @@ enum err cut_item(struct bytes item, const struct touch *root, struct arena *are
 {
     struct writer writer = {.arena = arena};
     TRY(cut_members(&writer, item, root));
-    *out = bytes_of(writer.ptr, writer.len);
+    *out = writer.len > 0 ? bytes_of(writer.ptr, writer.len) : BYTES("");
     return OK;
 }
 

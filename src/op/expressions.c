@@ -4,6 +4,8 @@
 
 #include <ctype.h>
 
+#define TOKEN_BYTES_MAX 255u /* of a #name or :value, its mark included */
+
 static bool has_text(const struct expression_texts *texts);
 static enum err check_keys(struct op_call *call, struct bytes map, uint8_t mark,
                            const char *member);
@@ -138,6 +140,12 @@ static enum err check_keys(struct op_call *call, struct bytes map, uint8_t mark,
     struct bytes key;
     struct value value;
     while (item_next(&cursor, &key, &value)) {
+        if (key.len > TOKEN_BYTES_MAX) {
+            return fault_value(call,
+                               "%s contains invalid key: The expression attribute map contains a "
+                               "key that is too long; size of key: %zu",
+                               member, key.len);
+        }
         bool fits = key.len > 1 && key.ptr[0] == mark;
         for (size_t i = 1; i < key.len && fits; i++) {
             fits = isalnum(key.ptr[i]) || key.ptr[i] == '_';
