@@ -28,7 +28,7 @@ def api(request):
         return api_module.Api(FOREIGN_URL, os.environ.get("AWS_ACCESS_KEY_ID", "test"),
                               os.environ.get("AWS_SECRET_ACCESS_KEY", "test"))
     server = request.getfixturevalue("shared")
-    return api_module.Api(server.url, *server.credentials)
+    return api_module.Api(server.url, *server.credentials, before_sign=server.set_signing_clock)
 
 
 @pytest.fixture
