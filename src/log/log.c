@@ -188,6 +188,7 @@ void log_group_begin(struct log *log, uint64_t now_ms)
     }
     log->group->len = HEADER;
     log->group->entry_count = 0;
+    log->group->record_count = 0;
     log->group_time_ms = now_ms > log->last_time_ms ? now_ms : log->last_time_ms;
     log->group_commits = 0;
     log->commit_open = false;
@@ -260,6 +261,7 @@ void log_record_add(struct log *log, uint8_t kind, uint64_t stream, uint64_t key
                                  .kind = kind}};
     }
     log->commit_records++;
+    group->record_count++;
 }
 
 /* Writes the record count; one of more than a byte moves the commit's bytes up. */
@@ -430,7 +432,7 @@ void log_publish(struct log *log, uint64_t commit)
     log->open->used = log->position;
     log->figures.commits += commit - frame->first_commit + 1;
     log->figures.records += frame->entry_count;
-    mark_bytes(log, commit, frame->len);
+    mark_bytes(log, commit, frame->len, frame->record_count);
     tail_push(log, frame);
     /* Pairs with the acquire loads of readers: who sees the number sees the index and the tail with
      * it. */
@@ -443,9 +445,9 @@ void log_publish(struct log *log, uint64_t commit)
 
 /* ---- state ---- */
 
-void mark_bytes(struct log *log, uint64_t commit, uint64_t bytes)
+void mark_bytes(struct log *log, uint64_t commit, uint64_t bytes, uint64_t records)
 {
-    log->bytes_written += bytes;
+    log->bytes_written += bytes + records * LOG_RECORD_WEIGHT;
     struct byte_mark *newest = log->mark_count == 0 ? NULL : &log->marks[log->mark_count - 1];
     uint64_t since = newest == NULL        ? log->bytes_flushed
                      : log->mark_count > 1 ? log->marks[log->mark_count - 2].bytes

@@ -133,7 +133,9 @@ uint64_t log_last(const struct log *log); /* durable */
 uint64_t log_visible(const struct log *log);
 /* The view's files hold everything up to commit: segments wholly below it may go once trimmed. */
 void log_set_flushed(struct log *log, uint64_t commit);
-/* Log bytes above flushed, which a kill would replay. */
+/* Log above flushed, which a kill would replay: its bytes, and LOG_RECORD_WEIGHT for each record,
+ * since a small record takes about as long as so many bytes of a large one. */
+#define LOG_RECORD_WEIGHT 512u
 uint64_t log_unflushed_bytes(const struct log *log);
 /* Segments wholly at or below `commit`, and flushed, may be deleted: all streams' trim points are
  * past it. */

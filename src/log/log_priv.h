@@ -113,6 +113,7 @@ struct tail_frame {
     struct tail_entry *entries;
     size_t entry_count;
     size_t entry_cap;
+    size_t record_count; /* of all streams and of none */
     struct tail_frame *newer;
 };
 
@@ -231,7 +232,7 @@ MUST_USE enum err index_load(struct log *log, const struct segment *segment,
 
 /* Notes that commit was written, bytes after the mark before. Under the mutex, or before threads.
  */
-void mark_bytes(struct log *log, uint64_t commit, uint64_t bytes);
+void mark_bytes(struct log *log, uint64_t commit, uint64_t bytes, uint64_t records);
 
 /* ---- tail.c ---- */
 struct tail_frame *tail_frame_new(size_t cap);

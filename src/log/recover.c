@@ -128,11 +128,13 @@ static bool follows(const struct scan *scan, const struct frame_header *header)
 struct index_place {
     struct segment_index *index;
     uint32_t sector;
+    uint64_t records; /* of the frame in turn */
 };
 
 static enum err index_record(void *arg, const struct log_record *record, uint32_t offset)
 {
-    const struct index_place *place = arg;
+    struct index_place *place = arg;
+    place->records++;
     if (place->index != NULL && record->stream != 0) {
         const struct index_entry entry = {.key_hash = record->key_hash,
                                           .commit = record->commit,
@@ -153,7 +155,7 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
 {
     struct frame_header header;
     struct bytes payload;
-    struct index_place place = {segment->index, 0};
+    struct index_place place = {.index = segment->index};
     *at = 0;
     scan->ended = false;
     while (!scan->ended) {
@@ -166,6 +168,7 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
             return OK;
         }
         place.sector = (uint32_t)(*at / SECTOR);
+        place.records = 0;
         if (header.kind == FRAME_DATA && frame_walk(&header, payload, index_record, &place) != OK) {
             return damage(
                 scan, segment->number, *at,
@@ -195,7 +198,8 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
         scan->report->clean_stop = header.kind == FRAME_CLEAN;
         if (header.kind == FRAME_DATA &&
             scan->commit > atomic_load_explicit(&scan->log->flushed, memory_order_relaxed)) {
-            mark_bytes(scan->log, scan->commit, HEADER + (uint64_t)header.payload_len);
+            mark_bytes(scan->log, scan->commit, HEADER + (uint64_t)header.payload_len,
+                       place.records);
         }
         *at += scan->last_len;
     }

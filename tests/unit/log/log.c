@@ -387,6 +387,32 @@ static void trimmed_segments_go(void)
 }
 
 /* A clock that jumps back does not take the log's time with it, over a restart neither. */
+/* 100 commits c of 1 + c % 3 small records each. */
+static void what_a_kill_would_replay_is_weighed_alike_before_and_after_it(void)
+{
+    struct log_report report;
+    struct log_figures figures;
+    uint64_t records = 0;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    for (unsigned i = 0; i < 10; i++) {
+        append(log, 10, 1);
+    }
+    for (uint64_t commit = 1; commit <= 100; commit++) {
+        records += 1 + commit % 3;
+    }
+    uint64_t weight = log_unflushed_bytes(log);
+    log_figures(log, &figures);
+    CHECK(weight > records * LOG_RECORD_WEIGHT);
+    CHECK(weight <= records * LOG_RECORD_WEIGHT + figures.bytes);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(0, OK, &report);
+    CHECK(log_unflushed_bytes(log) == weight);
+    log_set_flushed(log, 100);
+    CHECK(log_unflushed_bytes(log) == 0);
+    CHECK(log_close(log, false) == OK);
+}
+
 static void time_never_goes_back(void)
 {
     struct log_report report;
@@ -461,6 +487,7 @@ int main(void)
     RUN(a_missing_segment_is_damage);
     RUN(a_missing_index_is_made_again);
     RUN(trimmed_segments_go);
+    RUN(what_a_kill_would_replay_is_weighed_alike_before_and_after_it);
     RUN(time_never_goes_back);
     RUN(followers_wake_when_there_is_something);
     remove_dir();
