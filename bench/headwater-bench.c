@@ -40,6 +40,7 @@ struct options {
     double rate;
     bool create;
     bool load;
+    bool in_order;
 };
 
 #define ROW(name, kind, field, least, most, help)                                                  \
@@ -67,6 +68,7 @@ static const struct option_row rows[] = {
     ROW("create", FLAG, create, 0, 0, "make the table first"),
     ROW("stream", TEXT, stream, 0, 0, "with --create: the table's stream view type"),
     ROW("load", FLAG, load, 0, 0, "put every item once before the run"),
+    ROW("in-order", FLAG, in_order, 0, 0, "items one after another instead of uniformly"),
     ROW("seed", COUNT, seed, 0, 1e18, "of keys and values (random)"),
     ROW("json", TEXT, json, 0, 0, "write the results to this file too, one object a line"),
 };
@@ -163,6 +165,7 @@ static bool prepare(struct bench *bench, struct buf *keep)
     bench->plan.target = &bench->target;
     bench->plan.signer = &bench->signer;
     bench->plan.prng = &bench->prng;
+    bench->plan.in_order = options->in_order;
     bench->plan.connections = (unsigned)options->connections;
     bench->plan.warmup_ns = (uint64_t)(options->warmup * 1e9);
     bench->plan.run_ns = (uint64_t)(options->seconds * 1e9);

@@ -47,6 +47,7 @@ struct load {
     bool measuring;
     bool ending;         /* nothing more is sent */
     uint64_t given;      /* fill and count: handed out so far; fill: the next item */
+    uint64_t in_order;   /* in order: the next item */
     uint64_t due_ns;     /* open loop: the next request's time */
     double due_fraction; /* and the part of a nanosecond that due_ns leaves out */
     uint64_t begun_ns;
@@ -342,7 +343,8 @@ static void send_request(struct load *load, struct connection *connection, uint6
         connection->kind = REQUEST_PUT;
     } else {
         connection->kind = pick_kind(plan);
-        connection->key = prng_below(plan->prng, plan->target->item_count);
+        connection->key = plan->in_order ? load->in_order++ % plan->target->item_count
+                                         : prng_below(plan->prng, plan->target->item_count);
     }
     struct bytes text = request_fill(&load->requests[connection->kind], plan->target, plan->signer,
                                      plan->prng, connection->key);

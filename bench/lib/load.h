@@ -25,6 +25,8 @@ struct load_plan {
     uint64_t run_ns;
     /* Instead of a time: so many requests, all measured; 0: by time. Closed loop only. */
     uint64_t request_count;
+    /* Items in order of their numbers, again from the first after the last; else uniformly. */
+    bool in_order;
     /* Instead of all that: put each item once, in order, again when refused. */
     bool fill;
 };

@@ -4,6 +4,7 @@ Each server gets a data directory of its own under build/bench-data, listens on 
 port, and is stopped by its own process id. Only the standard library is used.
 """
 
+import http.client
 import json
 import os
 import pathlib
@@ -42,13 +43,17 @@ class Server:
 
     def __init__(self, under=(), core=SERVER_CORE):
         self.data = DATA / f"{self.name}-{os.getpid()}"
+        self.before = [*([] if core is None else ["taskset", "-c", str(core)]), *under]
         shutil.rmtree(self.data, ignore_errors=True)
         self.data.mkdir(parents=True)
+        self.launch()
+
+    def launch(self):
+        """Starts it on its data directory, new or as the last one left it."""
         self.log = open(self.data / "output", "w+", encoding="utf-8")
         self.endpoint = None
-        pin = [] if core is None else ["taskset", "-c", str(core)]
         self.process = subprocess.Popen(
-            [*pin, *under, *self.command()], stdout=self.log, stderr=subprocess.STDOUT)
+            [*self.before, *self.command()], stdout=self.log, stderr=subprocess.STDOUT)
         try:
             self.wait_ready()
         except BaseException:
@@ -87,6 +92,12 @@ class Server:
     def keys(self):
         """The driver's options that name the access key."""
         return ["--access-key", "bench", "--secret-key", "bench"]
+
+    def kill(self):
+        """SIGKILL; launch() may follow."""
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
 
     def stop(self):
         if self.process.poll() is None:
@@ -132,6 +143,36 @@ class Headwater(Server):
             text = answer.read().decode()
         return {name: float(value)
                 for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}
+
+
+class AwaitedHeadwater(Headwater):
+    """A server whose port is known before it starts, so that its first answer can be awaited: from
+    the start of the process to a 200 of /readyz are start_ms."""
+
+    def command(self):
+        self.port = free_port()
+        self.begun = time.monotonic()
+        command = super().command()
+        command[command.index("--listen") + 1] = f"127.0.0.1:{self.port}"
+        return command
+
+    def wait_ready(self):
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() - self.begun > READY_S:
+                raise Failure(f"it does not start: {self.output()[-500:]}")
+            time.sleep(0.0005)
+        self.start_ms = (time.monotonic() - self.begun) * 1000
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+
+    def answers(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except ConnectionError:
+            return False
+        finally:
+            connection.close()
 
 
 class Dynalite(Server):

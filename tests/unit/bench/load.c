@@ -36,6 +36,9 @@ struct server {
     size_t step_count; /* the last one is repeated */
 };
 
+static unsigned long keys_seen[128];
+static size_t key_count;
+
 static bool read_request(int fd)
 {
     static char text[65536];
@@ -51,6 +54,8 @@ static bool read_request(int fd)
         const char *length = memmem(text, len, "Content-Length: ", 16);
         if (end != NULL && length != NULL &&
             len == (size_t)(end - text) + 4 + strtoul(length + 16, NULL, 10)) {
+            const char *key = memmem(text, len, "\"pk\":{\"S\":\"", 11);
+            keys_seen[key_count++ % 128] = key == NULL ? 0 : strtoul(key + 11, NULL, 10);
             return true;
         }
     }
@@ -201,6 +206,21 @@ static void a_fill_puts_again_what_was_refused(void)
     load_result_fini(&result);
 }
 
+static void items_in_order_are_each_asked_for_in_turn(void)
+{
+    static const struct step steps[] = {{.answer = RIGHT}};
+    struct load_plan plan = puts_of(target.item_count + 2);
+    struct load_result result;
+    plan.in_order = true;
+    key_count = 0;
+    CHECK(run(steps, 1, plan, &result) == OK);
+    CHECK(result.ok == target.item_count + 2 && key_count == target.item_count + 2);
+    for (size_t i = 0; i < key_count; i++) {
+        CHECK(keys_seen[i] == i % target.item_count);
+    }
+    load_result_fini(&result);
+}
+
 /* 300 ms of silence in 600 ms at 1,000/s: in a closed loop one request sees it, in an open loop
  * all those that were due. */
 static void a_stall_is_seen_by_all_that_were_due(void)
@@ -261,6 +281,7 @@ int main(void)
     RUN(a_closed_connection_is_opened_again);
     RUN(an_item_that_is_not_there_is_an_error);
     RUN(a_fill_puts_again_what_was_refused);
+    RUN(items_in_order_are_each_asked_for_in_turn);
     RUN(a_stall_is_seen_by_all_that_were_due);
     RUN(what_cannot_be_answered_in_time_is_said_to_be_late);
     RUN(a_server_that_refuses_every_item_ends_the_load);
