@@ -40,7 +40,7 @@
  */
 #define CHAT_RESUME_MAX 1000u
 #define CHAT_RESUME_BYTES_MAX (512u * 1024u)
-#define CHAT_RETRIES_MAX 64u       /* of an append that lost a race */
+#define CHAT_RETRIES_MAX 256u      /* of an append that lost a race; each takes some of its arena */
 #define CHAT_JOBS_MAX 20000u       /* requests under way on one loop; more are answered busy */
 #define CHAT_ROOM_QUEUE_MAX 4096u  /* sends waiting for one conversation on one loop */
 #define CHAT_SOCKET_JOBS_MAX 1024u /* frames under way of one socket; more are answered busy */
