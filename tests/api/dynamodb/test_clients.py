@@ -1,0 +1,92 @@
+"""The JavaScript SDK and the AWS CLI, unmodified: every operation once, values read back, typed errors."""
+
+import json
+import pathlib
+import subprocess
+
+import pytest
+
+import headwater
+
+NODE = headwater.ROOT / ".deps/venv/bin/node"
+SCRIPT = pathlib.Path(__file__).with_name("clients.mjs")
+
+
+@pytest.fixture
+def environment(api):
+    return headwater.plain_environment({
+        "AWS_ACCESS_KEY_ID": api.credentials.access_key, "AWS_SECRET_ACCESS_KEY": api.credentials.secret_key,
+        "AWS_REGION": api.region, "AWS_DEFAULT_REGION": api.region, "AWS_MAX_ATTEMPTS": "1"})
+
+
+def test_the_javascript_sdk(api, environment):
+    run = subprocess.run([NODE, SCRIPT, api.url, api.name()], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    seen = json.loads(run.stdout)
+    assert (seen["created"], seen["waited"], seen["described"]) == ("CREATING", "SUCCESS", ["ACTIVE", True])
+    assert len(seen["listed"]) == 1 and seen["listed"][0].endswith(".js")
+    assert seen["capacity"] == 1
+    number = seen["item"].pop("n")["N"]
+    assert float(number) == 1e125
+    assert seen["item"] == {
+        "pk": {"S": "é"}, "sk": {"N": "1"}, "b": {"B": [0, 255]}, "t": {"BOOL": True}, "z": {"NULL": True}, "l": {"L": [{"N": "1.5"}]},
+        "m": {"M": {"x": {"S": ""}}}, "ss": {"SS": ["a", "b"]}, "ns": {"NS": ["1", "2"]}, "bs": {"BS": [[1]]}}
+    assert seen["updated"] == {"c": {"N": "1"}}
+    assert seen["condition"] == ["ConditionalCheckFailedException", "The conditional request failed", {"N": "1"}, 400]
+    assert seen["cancelled"] == ["TransactionCanceledException",
+                                 [{"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}]]
+    assert (seen["queried"], seen["paged"], seen["deleted"]) == (["4", "3"], [["1", "2", "3"], ["4"]], "2")
+    assert seen["events"] == ["INSERT", "MODIFY", "INSERT", "INSERT", "INSERT", "REMOVE"]
+    assert (seen["image"], seen["time"], seen["deleting"], seen["gone"]) == ({"N": "1"}, True, "DELETING", "SUCCESS")
+    assert seen["missing"][0] == "ResourceNotFoundException"
+
+
+@pytest.fixture
+def aws(api, environment):
+    """Runs the CLI: its decoded answer, or its complaint."""
+
+    def run(*words, fails=False):
+        done = subprocess.run([headwater.AWS, *words, "--endpoint-url", api.url, "--output", "json"], env=environment,
+                              capture_output=True, text=True, timeout=120, check=False)
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stderr if fails else json.loads(done.stdout) if done.stdout.strip() else None
+
+    return run
+
+
+def test_the_aws_cli(api, aws):
+    name = api.name("cli")
+    key = json.dumps({"pk": {"S": "a"}})
+    table = ("--table-name", name)
+    made = aws("dynamodb", "create-table", *table, "--billing-mode", "PAY_PER_REQUEST", "--key-schema", "AttributeName=pk,KeyType=HASH",
+               "--attribute-definitions", "AttributeName=pk,AttributeType=S",
+               "--stream-specification", "StreamEnabled=true,StreamViewType=NEW_IMAGE")
+    assert made["TableDescription"]["TableStatus"] == "CREATING"
+    aws("dynamodb", "wait", "table-exists", *table)
+    described = aws("dynamodb", "describe-table", *table)["Table"]
+    assert described["TableStatus"] == "ACTIVE"
+    assert name in aws("dynamodb", "list-tables")["TableNames"]
+    item = {"pk": {"S": "a"}, "n": {"N": "12345678901234567890.5"}, "b": {"B": "AAH/"}}
+    assert aws("dynamodb", "put-item", *table, "--item", json.dumps(item)) is None
+    item["b"]["B"] = "QUFILw=="  # this CLI takes binaries as they are and shows them in base 64
+    assert aws("dynamodb", "get-item", *table, "--key", key)["Item"] == item
+    updated = aws("dynamodb", "update-item", *table, "--key", key, "--update-expression", "SET #c = :v", "--return-values", "ALL_NEW",
+                  "--expression-attribute-names", '{"#c": "count"}', "--expression-attribute-values", '{":v": {"N": "1"}}')
+    assert updated["Attributes"] == {**item, "count": {"N": "1"}}
+    complaint = aws("dynamodb", "put-item", *table, "--item", key, "--condition-expression", "attribute_not_exists(pk)", fails=True)
+    assert "(ConditionalCheckFailedException)" in complaint and "The conditional request failed" in complaint
+    found = aws("dynamodb", "query", *table, "--key-condition-expression", "pk = :p", "--expression-attribute-values", '{":p": {"S": "a"}}')
+    assert (found["Count"], found["Items"][0]["count"]) == (1, {"N": "1"})
+    actions = [{"Put": {"TableName": name, "Item": {"pk": {"S": letter}}}} for letter in "bc"]
+    aws("dynamodb", "transact-write-items", "--transact-items", json.dumps(actions), "--client-request-token", "one")
+    aws("dynamodb", "delete-item", *table, "--key", json.dumps({"pk": {"S": "b"}}))
+    arn = described["LatestStreamArn"]
+    assert aws("dynamodbstreams", "list-streams", "--table-name", name)["Streams"][0]["StreamArn"] == arn
+    shard = aws("dynamodbstreams", "describe-stream", "--stream-arn", arn)["StreamDescription"]["Shards"][0]["ShardId"]
+    iterator = aws("dynamodbstreams", "get-shard-iterator", "--stream-arn", arn, "--shard-id", shard, "--shard-iterator-type",
+                   "TRIM_HORIZON")["ShardIterator"]
+    records = aws("dynamodbstreams", "get-records", "--shard-iterator", iterator)["Records"]
+    assert [record["eventName"] for record in records] == ["INSERT", "MODIFY", "INSERT", "INSERT", "REMOVE"]
+    aws("dynamodb", "delete-table", *table)
+    aws("dynamodb", "wait", "table-not-exists", *table)
+    assert "(ResourceNotFoundException)" in aws("dynamodb", "describe-table", *table, fails=True)
