@@ -65,7 +65,7 @@ static void judge(void)
         judge();                                                                                   \
         CHECK(story.checker.violations > 0);                                                       \
         if (strstr(story.found, words) == NULL) {                                                  \
-            CHECK(!"the words are there");                                                         \
+            check_failures++;                                                                      \
             printf("expected \"%s\" in: %s\n", words, story.found);                                \
         }                                                                                          \
     } while (0)
