@@ -246,6 +246,8 @@ enum err file_write_all(const char *path, struct bytes data, unsigned mode)
     int fd = -1;
     snprintf(beside, sizeof(beside), "%s.new", path);
     parent_of(path, parent, sizeof(parent));
+    /* Half a rename may be left of a power cut: two names of one file, which we must not empty. */
+    TRY(file_remove(beside));
     TRY(file_open(beside, FILE_CREATE, &fd));
     enum err err = fchmod(fd, (mode_t)mode) == 0 ? OK : failed("fchmod", beside);
     err = err != OK ? err : file_write(fd, data.ptr, data.len, 0);

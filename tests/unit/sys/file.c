@@ -36,8 +36,29 @@ static void resident_reads_give_all_or_nothing(void)
     CHECK(file_read_resident(-1, out, 1, 0) == ERR_INCOMPLETE);
 }
 
+/* What half a rename may leave of a power cut: the name beside is the file itself. */
+static void a_file_is_replaced_though_its_neighbour_is_the_same(void)
+{
+    char dir[] = "/tmp/hw-file-XXXXXX";
+    char path[64];
+    char beside[64];
+    char found[8] = "";
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof(path), "%s/f", dir);
+    snprintf(beside, sizeof(beside), "%s/f.new", dir);
+    CHECK(file_write_all(path, BYTES("old"), 0600) == OK);
+    CHECK(link(path, beside) == 0);
+    CHECK(file_write_all(path, BYTES("new"), 0600) == OK);
+    int fd = open(path, O_RDONLY);
+    CHECK(read(fd, found, sizeof(found)) == 3 && found[0] == 'n');
+    close(fd);
+    CHECK(!file_exists(beside));
+    CHECK(unlink(path) == 0 && rmdir(dir) == 0);
+}
+
 int main(void)
 {
     RUN(resident_reads_give_all_or_nothing);
+    RUN(a_file_is_replaced_though_its_neighbour_is_the_same);
     return CHECK_RESULT();
 }
