@@ -96,7 +96,8 @@ struct cut {
     struct map moments; /* by inode: its own moment */
     bool first_walk;
     bool in_walk;
-    uint64_t strangers; /* entries that a later walk met and the journal does not hold */
+    uint64_t strangers;      /* entries that a later walk met and the journal does not hold */
+    char stranger[PATH_MAX]; /* the first of them */
     struct {
         unsigned whole, torn, lost, entries, entries_lost, files;
     } done;
@@ -321,6 +322,13 @@ static void read_journal(struct cut *cut)
 
 /* ---- is the directory what the journal says? ---- */
 
+static void note_stranger(struct cut *cut, bool is_one, const char *path)
+{
+    if (is_one && cut->strangers++ == 0) {
+        snprintf(cut->stranger, sizeof(cut->stranger), "%s", path);
+    }
+}
+
 static void check_directory(struct cut *cut, const char *path, uint64_t inode)
 {
     char below[PATH_MAX];
@@ -344,7 +352,7 @@ static void check_directory(struct cut *cut, const char *path, uint64_t inode)
             fail("cannot read", below);
         }
         name->was_seen = true;
-        cut->strangers += name->target != status.st_ino;
+        note_stranger(cut, name->target != status.st_ino, below);
         if (S_ISDIR(status.st_mode)) {
             check_directory(cut, below, status.st_ino);
         }
@@ -358,11 +366,12 @@ static void check_root(struct cut *cut)
     walk_begin(cut);
     check_directory(cut, cut->root, cut->header->root);
     for (size_t i = 0; i < cut->name_count; i++) {
-        cut->strangers += cut->names[i].target != 0 && !cut->names[i].was_seen;
+        const struct name *name = &cut->names[i];
+        note_stranger(cut, name->target != 0 && !name->was_seen, name->text);
     }
     if (cut->strangers > (cut->header->was_cut != 0 ? 0u : 2u)) {
         errno = 0;
-        fail("changes went past the library", cut->root);
+        fail("changes went past the library", cut->stranger);
     }
 }
 

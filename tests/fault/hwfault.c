@@ -350,6 +350,7 @@ static int rename_any(int from_dir, const char *from, int to_dir, const char *to
     char from_name[256];
     char to_name[256];
     struct stat status;
+    struct stat there;
     uint64_t from_inode = recorder_on() ? watched_parent(from_dir, from, from_name) : 0;
     uint64_t to_inode = recorder_on() ? watched_parent(to_dir, to, to_name) : 0;
     if (from_inode == 0 && to_inode == 0) {
@@ -360,8 +361,11 @@ static int rename_any(int from_dir, const char *from, int to_dir, const char *to
     }
     change_begin(-1, to);
     int result = fstatat(from_dir, from, &status, AT_SYMLINK_NOFOLLOW);
+    /* Two names of one file stay as they are: so says POSIX, and a cut may leave such two. */
+    bool same = fstatat(to_dir, to, &there, AT_SYMLINK_NOFOLLOW) == 0 && result == 0 &&
+                there.st_ino == status.st_ino;
     result = result != 0 ? result : (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
-    if (result == 0) {
+    if (result == 0 && !same) {
         record_entry(to_inode, to_name, status.st_ino,
                      S_ISDIR(status.st_mode) ? RECORD_DIRECTORY : 0);
         record_entry(from_inode, from_name, 0, RECORD_PAIR);

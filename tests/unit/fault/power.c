@@ -181,6 +181,14 @@ static void play_linked(void)
     sync_directory(".");
 }
 
+/* What half a rename leaves: it changes nothing to do it again. */
+static void play_rename_to_itself(void)
+{
+    close(make_durable("f", 'a', SECTOR));
+    must(link("f", "g") == 0 && rename("f", "g") == 0, "rename");
+    sync_directory(".");
+}
+
 static void play_everything_synced(void)
 {
     play_new();
@@ -220,27 +228,17 @@ struct play {
 #name, play_##name                                                                         \
     }
 static const struct play plays[] = {
-    PLAY(overwrite),
-    PLAY(synced),
-    PLAY(name_not_synced),
-    PLAY(new),
-    PLAY(rename),
-    PLAY(rename_synced),
-    PLAY(unlink),
-    PLAY(two_files),
-    PLAY(longer),
-    PLAY(shorter),
-    PLAY(emptied),
-    PLAY(one_sector),
-    PLAY(directory),
-    PLAY(directory_synced),
-    PLAY(appended),
-    PLAY(linked),
-    PLAY(everything_synced),
-    PLAY(goes_on),
-    PLAY(mapped),
-    PLAY(stream),
-    PLAY(behind_its_back),
+    PLAY(overwrite),        PLAY(synced),
+    PLAY(name_not_synced),  PLAY(new),
+    PLAY(rename),           PLAY(rename_synced),
+    PLAY(unlink),           PLAY(two_files),
+    PLAY(longer),           PLAY(shorter),
+    PLAY(emptied),          PLAY(one_sector),
+    PLAY(directory),        PLAY(directory_synced),
+    PLAY(appended),         PLAY(linked),
+    PLAY(rename_to_itself), PLAY(everything_synced),
+    PLAY(goes_on),          PLAY(mapped),
+    PLAY(stream),           PLAY(behind_its_back),
 };
 
 static int run_play(const char *name)
@@ -637,8 +635,18 @@ static int judge_linked(void)
     return is_all(&left, 'a', SECTOR) && !old.there ? 0 : -1;
 }
 
+static int judge_itself(void)
+{
+    struct left left;
+    struct left old;
+    look("g", &left);
+    look("f", &old);
+    return is_all(&left, 'a', SECTOR) && is_all(&old, 'a', SECTOR) ? 0 : -1;
+}
+
 static void links_are_understood(void)
 {
+    over_seeds("rename_to_itself", judge_itself, 1);
     over_seeds("linked", judge_linked, 1);
 }
 
