@@ -125,7 +125,7 @@ static enum err decode(struct bytes payload, struct segment_index *index)
     return cursor_left(&cursor) == 0 ? OK : ERR_DAMAGED;
 }
 
-enum err index_write(struct log *log, struct segment *segment)
+enum err index_write(struct log *log, struct segment *segment, const struct segment_index *index)
 {
     struct buf out;
     char path[4200];
@@ -134,7 +134,7 @@ enum err index_write(struct log *log, struct segment *segment)
     static const uint8_t header_room[HEADER];
     buf_init(&out, 0xffffffffu);
     buf_add(&out, bytes_of(header_room, sizeof(header_room)));
-    encode(segment->index, &out);
+    encode(index, &out);
     if (out.failed) {
         buf_fini(&out);
         return ERR_RANGE;
@@ -185,6 +185,17 @@ static enum err build_record(void *arg, const struct log_record *record, uint32_
     return OK;
 }
 
+static void write_again(struct log *log, uint64_t number)
+{
+    pthread_mutex_lock(&log->mutex);
+    struct segment *segment = scan_find(log, number);
+    if (segment != NULL) {
+        segment->indexed = false;
+        pthread_cond_signal(&log->worker_wake);
+    }
+    pthread_mutex_unlock(&log->mutex);
+}
+
 enum err index_load(struct log *log, const struct segment *segment, struct segment_index **out)
 {
     struct frame_reader reader;
@@ -200,6 +211,7 @@ enum err index_load(struct log *log, const struct segment *segment, struct segme
         err = err == OK && header.kind == FRAME_INDEX ? decode(payload, index) : ERR_DAMAGED;
         if (err != OK) {
             NOTE(NOTE_WARN, "log.index_made_again", NOTE_S("file", path));
+            write_again(log, segment->number);
             index_free(index);
             index = index_new();
         }

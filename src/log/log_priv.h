@@ -127,7 +127,8 @@ struct segment {
     uint64_t last_time_ms;
     uint64_t used; /* bytes of frames, to the next sector */
     enum segment_state state;
-    bool indexed; /* its index frame is known to be on disk */
+    bool indexed;       /* its index frame is known to be on disk */
+    bool index_refused; /* none can be made: its frames are damaged */
     uint64_t index_at;
     struct segment_index
         *index; /* in memory: of the open one, and of sealed ones until it is on disk */
@@ -202,6 +203,11 @@ bool frame_header_read(struct bytes sector, uint64_t log_id, uint64_t segment,
 bool frame_is_of_other_log(struct bytes sector, uint64_t segment);
 bool frame_payload_ok(const struct frame_header *header, struct bytes payload);
 uint64_t sectors_of(uint64_t bytes); /* rounded up, in bytes */
+/* data is not empty. */
+static inline bool is_zero(struct bytes data)
+{
+    return data.ptr[0] == 0 && memcmp(data.ptr, data.ptr + 1, data.len - 1) == 0;
+}
 /* Walks a data payload. fn may be NULL. ERR_DAMAGED when it is not what the format says. */
 typedef enum err frame_visit(void *arg, const struct log_record *record, uint32_t body_offset);
 MUST_USE enum err frame_walk(const struct frame_header *header, struct bytes payload,
@@ -225,8 +231,10 @@ void index_free(struct segment_index *index);
 void index_add(struct segment_index *index, uint64_t stream, const struct index_entry *entry);
 const struct stream_index *index_find(const struct segment_index *index, uint64_t stream);
 /* Writes it behind the end frame; removes what it does not need of the file. */
-MUST_USE enum err index_write(struct log *log, struct segment *segment);
-/* Reads it from disk, or makes it from the frames. The caller frees it. */
+MUST_USE enum err index_write(struct log *log, struct segment *segment,
+                              const struct segment_index *index);
+/* Reads it from disk, or makes it from the frames; one that is damaged is then written again by the
+ * worker. The caller frees it. */
 MUST_USE enum err index_load(struct log *log, const struct segment *segment,
                              struct segment_index **out);
 
@@ -268,5 +276,36 @@ MUST_USE enum err frame_reader_at(struct frame_reader *reader, uint64_t offset,
                                   struct frame_header *header, struct bytes *payload);
 MUST_USE enum err frame_reader_bytes(struct frame_reader *reader, uint64_t offset, size_t len,
                                      struct bytes *out);
+
+/* Frames from some segment on, in the order of the log: what recovery and verify share. */
+struct scan {
+    struct log *log;
+    struct log_report *report;
+    uint64_t commit; /* newest seen */
+    uint64_t time_ms;
+    uint32_t crc;        /* of the newest frame's header */
+    uint32_t crc_before; /* of the header before that */
+    bool any;            /* a frame was seen: the chain can be checked */
+    bool ended;          /* the newest frame names `next` */
+    uint64_t next;
+    uint64_t last_segment; /* where the newest frame is */
+    uint64_t last_at;
+    uint64_t last_len;
+};
+/* All segment files, in order of their numbers, into scan->log. */
+MUST_USE enum err scan_list(struct scan *scan);
+struct segment *scan_find(struct log *log, uint64_t number);
+/* Frames of one segment from its start. *at: where the first place without a valid frame is. */
+MUST_USE enum err scan_segment(struct scan *scan, struct segment *segment,
+                               struct frame_reader *reader, uint64_t *at);
+/* What is at the end and behind it: is there a whole header that belongs further on, or that cannot
+ * be here (damage)? A torn frame's header, where it is whole, follows the frame before. *dirty_end:
+ * past the last byte that is not zero. */
+MUST_USE enum err scan_behind(struct scan *scan, const struct segment *segment,
+                              struct frame_reader *reader, uint64_t at, uint64_t *dirty_end,
+                              bool *later);
+/* Fills the report and returns ERR_DAMAGED. */
+MUST_USE enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset,
+                              const char *what);
 
 #endif

@@ -81,22 +81,7 @@ enum err frame_reader_at(struct frame_reader *reader, uint64_t offset, struct fr
 
 /* ---- the scan ---- */
 
-struct scan {
-    struct log *log;
-    struct log_report *report;
-    uint64_t commit; /* newest seen */
-    uint64_t time_ms;
-    uint32_t crc;        /* of the newest frame's header */
-    uint32_t crc_before; /* of the header before that */
-    bool any;            /* a frame was seen: the chain can be checked */
-    bool ended;          /* the newest frame names `next` */
-    uint64_t next;
-    uint64_t last_segment; /* where the newest frame is */
-    uint64_t last_at;
-    uint64_t last_len;
-};
-
-static enum err damage(struct scan *scan, uint64_t segment, uint64_t offset, const char *what)
+enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset, const char *what)
 {
     segment_path(scan->log, segment, scan->report->file, sizeof(scan->report->file));
     scan->report->offset = offset;
@@ -149,9 +134,8 @@ static enum err index_record(void *arg, const struct log_record *record, uint32_
     return OK;
 }
 
-/* Frames of one segment from its start. *at: where the first place without a valid frame is. */
-static enum err scan_segment(struct scan *scan, struct segment *segment,
-                             struct frame_reader *reader, uint64_t *at)
+enum err scan_segment(struct scan *scan, struct segment *segment, struct frame_reader *reader,
+                      uint64_t *at)
 {
     struct frame_header header;
     struct bytes payload;
@@ -170,15 +154,15 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
         place.sector = (uint32_t)(*at / SECTOR);
         place.records = 0;
         if (header.kind == FRAME_DATA && frame_walk(&header, payload, index_record, &place) != OK) {
-            return damage(
+            return scan_damage(
                 scan, segment->number, *at,
                 "A frame's checksum is right but its records are not what the format says");
         }
         if (header.kind == FRAME_END) {
             struct cursor cursor = cursor_of(payload);
             if (cursor_u64(&cursor, &scan->next) != OK || scan->next <= segment->number) {
-                return damage(scan, segment->number, *at,
-                              "An end frame does not name the next segment");
+                return scan_damage(scan, segment->number, *at,
+                                   "An end frame does not name the next segment");
             }
             scan->ended = true;
         }
@@ -210,12 +194,8 @@ static enum err scan_segment(struct scan *scan, struct segment *segment,
     return OK;
 }
 
-/* What is at the end and behind it: is there a whole header that belongs further on, or that cannot
- * be here (damage)? A torn frame's header, where it is whole, follows the frame before. *dirty_end:
- * past the last byte that is not zero. */
-static enum err look_behind(struct scan *scan, const struct segment *segment,
-                            struct frame_reader *reader, uint64_t at, uint64_t *dirty_end,
-                            bool *later)
+enum err scan_behind(struct scan *scan, const struct segment *segment, struct frame_reader *reader,
+                     uint64_t at, uint64_t *dirty_end, bool *later)
 {
     *dirty_end = at;
     *later = false;
@@ -224,8 +204,7 @@ static enum err look_behind(struct scan *scan, const struct segment *segment,
         struct frame_header header;
         size_t len = reader->size - offset < SECTOR ? (size_t)(reader->size - offset) : SECTOR;
         TRY(frame_reader_bytes(reader, offset, len, &sector));
-        bool zero = sector.ptr[0] == 0 && memcmp(sector.ptr, sector.ptr + 1, sector.len - 1) == 0;
-        if (zero) {
+        if (is_zero(sector)) {
             continue;
         }
         *dirty_end = offset + len;
@@ -351,7 +330,7 @@ enum err log_id_missing(struct log *log, struct log_report *report)
                                         "It is missing, and no frame can be checked without it");
 }
 
-static enum err list_segments(struct scan *scan)
+enum err scan_list(struct scan *scan)
 {
     struct log *log = scan->log;
     struct found found = {0};
@@ -415,10 +394,11 @@ static enum err measure(struct scan *scan, struct segment *segment)
     }
     frame_reader_close(&reader);
     return ended ? OK
-                 : damage(scan, segment->number, at, "A frame in the middle of the log is damaged");
+                 : scan_damage(scan, segment->number, at,
+                               "A frame in the middle of the log is damaged");
 }
 
-static struct segment *segment_find(struct log *log, uint64_t number)
+struct segment *scan_find(struct log *log, uint64_t number)
 {
     struct segment *segment = log->first;
     while (segment != NULL && segment->number != number) {
@@ -449,24 +429,25 @@ static enum err judge_end(struct scan *scan, struct segment *segment, struct fra
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
     uint64_t dirty_end;
     bool later;
-    TRY(look_behind(scan, segment, reader, at, &dirty_end, &later));
+    TRY(scan_behind(scan, segment, reader, at, &dirty_end, &later));
     if (later) {
-        return damage(scan, segment->number, at, "A frame is damaged and valid ones come after it");
+        return scan_damage(scan, segment->number, at,
+                           "A frame is damaged and valid ones come after it");
     }
     for (const struct segment *other = segment->next; other != NULL; other = other->next) {
         if (other->first_commit != UINT64_MAX && other->first_commit > scan->commit) {
-            return damage(scan, segment->number, at,
-                          "A frame is damaged and a later segment has valid ones");
+            return scan_damage(scan, segment->number, at,
+                               "A frame is damaged and a later segment has valid ones");
         }
     }
     if (scan->commit < flushed) {
-        return damage(scan, segment->number, at,
-                      "The log ends before a commit that the view already holds");
+        return scan_damage(scan, segment->number, at,
+                           "The log ends before a commit that the view already holds");
     }
     if (dirty_end > at) {
         if (scan->report->clean_stop) {
-            return damage(scan, segment->number, at,
-                          "There are bytes behind the mark of a clean stop");
+            return scan_damage(scan, segment->number, at,
+                               "There are bytes behind the mark of a clean stop");
         }
         segment_path(log, segment->number, scan->report->file, sizeof(scan->report->file));
         scan->report->torn_end = true;
@@ -507,10 +488,11 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
     segment->used = at;
     segment->last_commit = scan->commit;
     segment->last_time_ms = scan->time_ms;
-    *segment_in_turn = segment_find(scan->log, scan->next);
+    *segment_in_turn = scan_find(scan->log, scan->next);
     return *segment_in_turn != NULL
                ? OK
-               : damage(scan, scan->next, 0, "The segment that the one before it names is missing");
+               : scan_damage(scan, scan->next, 0,
+                             "The segment that the one before it names is missing");
 }
 
 enum err recover(struct log *log, struct log_report *report)
@@ -520,7 +502,7 @@ enum err recover(struct log *log, struct log_report *report)
     char path[4200];
     snprintf(path, sizeof(path), "%s/next.tmp", log->dir);
     TRY(file_remove(path));
-    TRY(list_segments(&scan));
+    TRY(scan_list(&scan));
     struct segment *start = NULL;
     for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
         report->segments++;
@@ -533,12 +515,13 @@ enum err recover(struct log *log, struct log_report *report)
         start = log->first; /* no whole frame anywhere */
     }
     if (start == NULL) {
-        return flushed == 0 ? OK
-                            : damage(&scan, 1, 0, "The log is missing but the view holds commits");
+        return flushed == 0
+                   ? OK
+                   : scan_damage(&scan, 1, 0, "The log is missing but the view holds commits");
     }
     if (start->first_commit != UINT64_MAX && start->first_commit > flushed + 1) {
-        return damage(&scan, start->number, 0,
-                      "The log begins after the newest commit that the view holds");
+        return scan_damage(&scan, start->number, 0,
+                           "The log begins after the newest commit that the view holds");
     }
     for (struct segment *segment = log->first; segment != start; segment = segment->next) {
         TRY(measure(&scan, segment));
@@ -552,104 +535,4 @@ enum err recover(struct log *log, struct log_report *report)
         TRY(scan_next(&scan, &segment, &ended));
     }
     return OK;
-}
-
-/* ---- verify ---- */
-
-struct visiting {
-    log_visit *fn;
-    void *arg;
-};
-
-static enum err visit_record(void *arg, const struct log_record *record, uint32_t offset)
-{
-    const struct visiting *visiting = arg;
-    (void)offset;
-    return visiting->fn == NULL ? OK : visiting->fn(visiting->arg, record);
-}
-
-/* Visits the frames that scan_segment accepted. */
-static enum err visit_segment(struct frame_reader *reader, uint64_t end, struct visiting *visiting)
-{
-    struct frame_header header;
-    struct bytes payload;
-    for (uint64_t at = 0; at < end; at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
-        TRY(frame_reader_at(reader, at, &header, &payload));
-        if (header.kind == FRAME_DATA) {
-            TRY(frame_walk(&header, payload, visit_record, visiting));
-        }
-    }
-    return OK;
-}
-
-static enum err scan_all(struct scan *scan, struct visiting *visiting)
-{
-    struct segment *segment = scan->log->first;
-    scan->commit =
-        segment == NULL || segment->first_commit == UINT64_MAX ? 0 : segment->first_commit - 1;
-    while (segment != NULL) {
-        struct frame_reader reader;
-        char path[4200];
-        uint64_t at;
-        uint64_t dirty_end = 0;
-        bool later = false;
-        segment_path(scan->log, segment->number, path, sizeof(path));
-        TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
-        scan->report->bytes_scanned += reader.size;
-        scan->report->segments++;
-        enum err err = scan_segment(scan, segment, &reader, &at);
-        err = err != OK ? err : visit_segment(&reader, at, visiting);
-        if (err == OK && !scan->ended) {
-            err = look_behind(scan, segment, &reader, at, &dirty_end, &later);
-            for (const struct segment *other = segment->next; other != NULL && err == OK;
-                 other = other->next) {
-                later |= other->first_commit != UINT64_MAX && other->first_commit > scan->commit;
-            }
-            if (err == OK && (later || (dirty_end > at && scan->report->clean_stop))) {
-                err = damage(scan, segment->number, at,
-                             "A frame is damaged and what comes after it is not");
-            }
-            if (err == OK && dirty_end > at) {
-                scan->report->torn_end = true;
-                scan->report->offset = at;
-            }
-        }
-        frame_reader_close(&reader);
-        TRY(err);
-        if (!scan->ended) {
-            return OK;
-        }
-        struct segment *next = segment_find(scan->log, scan->next);
-        if (next == NULL) {
-            return damage(scan, scan->next, 0,
-                          "The segment that the one before it names is missing");
-        }
-        segment = next;
-    }
-    return OK;
-}
-
-enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *report)
-{
-    struct log *log = mem_zalloc(1, sizeof(*log));
-    struct scan scan = {.log = log, .report = report};
-    struct visiting visiting = {fn, arg};
-    *report = (struct log_report){0};
-    snprintf(log->dir, sizeof(log->dir), "%s", dir);
-    enum err err = log_id_read(log, report);
-    err = err == ERR_NOT_FOUND ? log_id_missing(log, report) : err;
-    if (err == OK && log->id == 0) {
-        err = ERR_NOT_FOUND;
-    }
-    err = err != OK ? err : list_segments(&scan);
-    err = err != OK ? err : scan_all(&scan, &visiting);
-    report->last_commit = scan.commit;
-    while (log->first != NULL) {
-        struct segment *segment = log->first;
-        log->first = segment->next;
-        mem_free(segment);
-    }
-    mem_free(log->marks);
-    mem_free(log);
-    return err;
 }

@@ -17,6 +17,7 @@
 static void worker_run(void *arg);
 static bool worker_prepare(struct log *log);
 static bool worker_index(struct log *log);
+static bool wants_index(const struct segment *segment);
 static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index);
 static bool worker_remove(struct log *log);
 static enum err fill(struct log *log, const char *path, uint64_t bytes);
@@ -188,11 +189,12 @@ static bool worker_prepare(struct log *log)
 }
 
 /* Those of a sealed segment go to its file and to the directory. After a start that is also done
- * for segments that recovery has read: the directory may have lost them. */
+ * for segments that recovery has read, since the directory may have lost them, and for those whose
+ * index is missing or damaged. */
 static bool worker_index(struct log *log)
 {
     struct segment *segment = log->first;
-    while (segment != NULL && (segment->state != SEGMENT_SEALED || segment->index == NULL)) {
+    while (segment != NULL && !wants_index(segment)) {
         segment = segment->next;
     }
     if (segment == NULL) {
@@ -201,7 +203,11 @@ static bool worker_index(struct log *log)
     struct segment_index *index = segment->index;
     bool indexed = segment->indexed;
     pthread_mutex_unlock(&log->mutex);
-    enum err err = indexed ? OK : index_write(log, segment);
+    enum err err = index != NULL ? OK : index_load(log, segment, &index);
+    bool made = err == OK;
+    if (made && !indexed) {
+        err = index_write(log, segment, index);
+    }
     if (err == OK && log->options.directory.sealed != NULL) {
         tell_directory(log, segment->number, index);
     }
@@ -211,9 +217,16 @@ static bool worker_index(struct log *log)
              NOTE_S("error", err_text(err)));
     }
     segment->indexed = err == OK;
+    segment->index_refused = err != OK;
     segment->index = NULL; /* readers load it, or make it, from the file */
-    index_free(index);
+    index_free(made ? index : NULL);
     return true;
+}
+
+static bool wants_index(const struct segment *segment)
+{
+    return segment->state == SEGMENT_SEALED &&
+           (segment->index != NULL || (!segment->indexed && !segment->index_refused));
 }
 
 static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index)

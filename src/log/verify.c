@@ -1,0 +1,215 @@
+/* Reading a whole log that nobody has open, for `headwater log verify` and `dump`: every byte is
+ * checked, none is changed. Beside what recovery would refuse, that is the indexes, and that
+ * whatever no frame covers is zero. */
+#include "base/cursor.h"
+#include "base/mem.h"
+#include "log/log_priv.h"
+
+#include <stdio.h>
+
+struct verify {
+    struct scan scan;
+    log_visit *fn;
+    void *arg;
+};
+
+static enum err verify_all(struct verify *verify);
+static enum err verify_segment(struct verify *verify, struct segment *segment);
+static enum err verify_frames(struct verify *verify, const struct segment *segment,
+                              struct frame_reader *reader, uint64_t end);
+static enum err verify_index(struct verify *verify, const struct segment *segment,
+                             struct frame_reader *reader, uint64_t at);
+static enum err damaged_index(struct verify *verify, const struct segment *segment, uint64_t at);
+static enum err verify_end(struct verify *verify, const struct segment *segment,
+                           struct frame_reader *reader, uint64_t at);
+static enum err verify_unused(struct verify *verify, const struct segment *segment);
+static enum err verify_zeros(struct verify *verify, const struct segment *segment,
+                             struct frame_reader *reader, uint64_t from, uint64_t to);
+
+enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *report)
+{
+    struct log *log = mem_zalloc(1, sizeof(*log));
+    struct verify verify = {.scan = {.log = log, .report = report}, .fn = fn, .arg = arg};
+    *report = (struct log_report){0};
+    snprintf(log->dir, sizeof(log->dir), "%s", dir);
+    enum err err = log_id_read(log, report);
+    if (err == ERR_NOT_FOUND) {
+        enum err missing = log_id_missing(log, report);
+        err = missing == OK ? ERR_NOT_FOUND : missing;
+    }
+    err = err != OK ? err : scan_list(&verify.scan);
+    err = err != OK ? err : verify_all(&verify);
+    report->last_commit = verify.scan.commit;
+    while (log->first != NULL) {
+        struct segment *segment = log->first;
+        log->first = segment->next;
+        mem_free(segment);
+    }
+    mem_free(log->marks);
+    mem_free(log);
+    return err;
+}
+
+static enum err verify_all(struct verify *verify)
+{
+    struct scan *scan = &verify->scan;
+    struct segment *segment = scan->log->first;
+    scan->commit =
+        segment == NULL || segment->first_commit == UINT64_MAX ? 0 : segment->first_commit - 1;
+    while (segment != NULL) {
+        TRY(verify_segment(verify, segment));
+        if (!scan->ended) {
+            return verify_unused(verify, segment->next);
+        }
+        segment = scan_find(scan->log, scan->next);
+        if (segment == NULL) {
+            return scan_damage(scan, scan->next, 0,
+                               "The segment that the one before it names is missing");
+        }
+    }
+    return OK;
+}
+
+static enum err verify_segment(struct verify *verify, struct segment *segment)
+{
+    struct scan *scan = &verify->scan;
+    struct frame_reader reader;
+    char path[4200];
+    uint64_t at;
+    segment_path(scan->log, segment->number, path, sizeof(path));
+    TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+    scan->report->bytes_scanned += reader.size;
+    scan->report->segments++;
+    enum err err = scan_segment(scan, segment, &reader, &at);
+    err = err != OK ? err : verify_frames(verify, segment, &reader, at);
+    if (err == OK) {
+        err = scan->ended ? verify_index(verify, segment, &reader, at)
+                          : verify_end(verify, segment, &reader, at);
+    }
+    frame_reader_close(&reader);
+    return err;
+}
+
+static enum err visit_record(void *arg, const struct log_record *record, uint32_t offset)
+{
+    const struct verify *verify = arg;
+    (void)offset;
+    return verify->fn == NULL ? OK : verify->fn(verify->arg, record);
+}
+
+/* The frames that scan_segment accepted, up to end: their records, and the zeros behind each. */
+static enum err verify_frames(struct verify *verify, const struct segment *segment,
+                              struct frame_reader *reader, uint64_t end)
+{
+    struct frame_header header;
+    struct bytes payload;
+    uint64_t at = 0;
+    while (at < end) {
+        TRY(frame_reader_at(reader, at, &header, &payload));
+        enum err err =
+            header.kind != FRAME_DATA ? OK : frame_walk(&header, payload, visit_record, verify);
+        if (err == ERR_DAMAGED) {
+            return scan_damage(&verify->scan, segment->number, at,
+                               "A frame is whole but a record in it is not what the format says");
+        }
+        TRY(err);
+        uint64_t used = HEADER + (uint64_t)header.payload_len;
+        TRY(verify_zeros(verify, segment, reader, at + used, at + sectors_of(used)));
+        at += sectors_of(used);
+    }
+    return OK;
+}
+
+/* A power cut may have torn it: then a sector of it is as it was before, zeros, and the server
+ * makes it again. Anything else that is not it is damage, of what can be made again. */
+static enum err verify_index(struct verify *verify, const struct segment *segment,
+                             struct frame_reader *reader, uint64_t at)
+{
+    struct frame_header header;
+    struct bytes payload;
+    struct bytes sector;
+    bool torn = false;
+    enum err err = frame_reader_at(reader, at, &header, &payload);
+    if (err == OK && header.kind == FRAME_INDEX) {
+        uint64_t used = HEADER + (uint64_t)header.payload_len;
+        return verify_zeros(verify, segment, reader, at + used, reader->size);
+    }
+    if (err != OK && err != ERR_NOT_FOUND && err != ERR_DAMAGED) {
+        return err;
+    }
+    for (uint64_t offset = at; offset < reader->size && !torn; offset += SECTOR) {
+        size_t len = reader->size - offset < SECTOR ? (size_t)(reader->size - offset) : SECTOR;
+        TRY(frame_reader_bytes(reader, offset, len, &sector));
+        torn = is_zero(sector);
+    }
+    verify->scan.report->indexes_missing++;
+    return torn || at == reader->size ? OK : damaged_index(verify, segment, at);
+}
+
+static enum err damaged_index(struct verify *verify, const struct segment *segment, uint64_t at)
+{
+    struct log_report *report = verify->scan.report;
+    segment_path(verify->scan.log, segment->number, report->file, sizeof(report->file));
+    report->offset = at;
+    snprintf(
+        report->reason, sizeof(report->reason),
+        "The index behind the segment's frames is damaged. No record is lost: the server makes "
+        "it again when it runs.");
+    return ERR_DAMAGED;
+}
+
+/* Behind the newest frame. */
+static enum err verify_end(struct verify *verify, const struct segment *segment,
+                           struct frame_reader *reader, uint64_t at)
+{
+    struct scan *scan = &verify->scan;
+    uint64_t dirty_end = 0;
+    bool later = false;
+    TRY(scan_behind(scan, segment, reader, at, &dirty_end, &later));
+    for (const struct segment *other = segment->next; other != NULL; other = other->next) {
+        later |= other->first_commit != UINT64_MAX && other->first_commit > scan->commit;
+    }
+    if (later || (dirty_end > at && scan->report->clean_stop)) {
+        return scan_damage(scan, segment->number, at,
+                           "A frame is damaged and what comes after it is not");
+    }
+    scan->report->torn_end = dirty_end > at;
+    scan->report->offset = dirty_end > at ? at : 0;
+    if (dirty_end > at) {
+        segment_path(scan->log, segment->number, scan->report->file, sizeof(scan->report->file));
+    }
+    return OK;
+}
+
+/* Segments that were made ahead. */
+static enum err verify_unused(struct verify *verify, const struct segment *segment)
+{
+    enum err err = OK;
+    for (; err == OK && segment != NULL; segment = segment->next) {
+        struct frame_reader reader;
+        char path[4200];
+        segment_path(verify->scan.log, segment->number, path, sizeof(path));
+        TRY(frame_reader_open(&reader, path, segment->number, verify->scan.log->id));
+        verify->scan.report->bytes_scanned += reader.size;
+        verify->scan.report->segments++;
+        err = verify_zeros(verify, segment, &reader, 0, reader.size);
+        frame_reader_close(&reader);
+    }
+    return err;
+}
+
+static enum err verify_zeros(struct verify *verify, const struct segment *segment,
+                             struct frame_reader *reader, uint64_t from, uint64_t to)
+{
+    struct bytes part;
+    for (uint64_t at = from; at < to; at += part.len) {
+        size_t len =
+            to - at < SECTOR - at % SECTOR ? (size_t)(to - at) : (size_t)(SECTOR - at % SECTOR);
+        TRY(frame_reader_bytes(reader, at, len, &part));
+        if (!is_zero(part)) {
+            return scan_damage(&verify->scan, segment->number, at,
+                               "Bytes that no frame covers were changed");
+        }
+    }
+    return OK;
+}
