@@ -1,7 +1,10 @@
 /* `headwater log verify|dump` and `headwater describe-operations`: reading without a server. */
 #include "server/server.h"
+#include "sys/file.h"
+#include "sys/process.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 struct dump {
     struct buf line;
@@ -9,6 +12,9 @@ struct dump {
     bool print;
 };
 
+static bool hold_directory(const char *data, int *lock, int *status);
+static int tell(const char *path, enum err err, const struct log_report *report,
+                const struct dump *dump);
 static enum err visit(void *arg, const struct log_record *record);
 
 int command_log(int argc, char **argv)
@@ -17,7 +23,7 @@ int command_log(int argc, char **argv)
     const char *verb = argc > 0 ? argv[0] : "";
     bool dump_it = strcmp(verb, "dump") == 0;
     if (!dump_it && strcmp(verb, "verify") != 0) {
-        fprintf(stderr, "headwater: log verify or log dump?\n");
+        fprintf(stderr, "headwater: log verify or log dump?\nTry: headwater log --help\n");
         return EXIT_USAGE;
     }
     for (int i = 1; i < argc; i++) {
@@ -26,33 +32,100 @@ int command_log(int argc, char **argv)
         } else if (strncmp(argv[i], "--data=", 7) == 0) {
             data = argv[i] + 7;
         } else {
-            fprintf(stderr, "headwater: log %s does not know '%s'\n", verb, argv[i]);
+            fprintf(stderr, "headwater: log %s does not know '%s'\nTry: headwater log --help\n",
+                    verb, argv[i]);
             return EXIT_USAGE;
         }
     }
     char path[4096];
+    int lock = -1;
+    int status = EXIT_FAILED;
     struct log_report report = {0};
     struct dump dump = {.print = dump_it};
+    if (!hold_directory(data, &lock, &status)) {
+        return status;
+    }
+    process_ignore_broken_pipe();
     snprintf(path, sizeof(path), "%s/log", data);
     buf_init(&dump.line, 256u * 1024u * 1024u);
     enum err err = log_scan(path, visit, &dump, &report);
+    status = tell(path, err, &report, &dump);
     buf_fini(&dump.line);
-    FILE *out = dump_it ? stderr : stdout;
+    IGNORE(file_close(lock)); /* it was only held */
+    return status;
+}
+
+/* No server may run while the log is read, and none may start. The lock leaves no trace. */
+static bool hold_directory(const char *data, int *lock, int *status)
+{
+    char path[4096];
+    char holder[32] = {0};
+    size_t got = 0;
+    snprintf(path, sizeof(path), "%s/LOCK", data);
+    enum err err = file_open(path, FILE_READ, lock);
+    if (err == ERR_NOT_FOUND) {
+        return true; /* a copy of a log */
+    }
+    err = err != OK ? err : file_lock_shared(*lock);
+    if (err == ERR_BUSY && file_read(*lock, holder, sizeof(holder) - 1, 0, &got) == OK) {
+        fprintf(stderr, "headwater: process %lu runs on %s: stop it first\n",
+                strtoul(holder, NULL, 10), data);
+        *status = EXIT_IN_USE;
+    }
+    return err == OK;
+}
+
+static int tell(const char *path, enum err err, const struct log_report *report,
+                const struct dump *dump)
+{
+    FILE *out = dump->print ? stderr : stdout;
+    if (dump->print && (fflush(stdout) != 0 || ferror(stdout))) {
+        bool unread = !process_output_is_open();
+        if (!unread) {
+            fprintf(stderr, "headwater: standard output cannot be written\n");
+        }
+        return unread ? EXIT_CLEAN : EXIT_FAILED;
+    }
+    if (err == ERR_NOT_FOUND) {
+        fprintf(stderr, "headwater: there is no log in %s\n", path);
+        return EXIT_FAILED;
+    }
+    if (err == ERR_DAMAGED) {
+        fprintf(out, "DAMAGED %s at offset %llu: %s\n", report->file,
+                (unsigned long long)report->offset, report->reason);
+        return EXIT_DAMAGED;
+    }
     if (err != OK) {
-        fprintf(out, "DAMAGED %s at offset %llu: %s\n", report.file[0] == 0 ? path : report.file,
-                (unsigned long long)report.offset,
-                report.reason[0] == 0 ? err_text(err) : report.reason);
-        return err == ERR_DAMAGED ? EXIT_DAMAGED : EXIT_FAILED;
+        fprintf(stderr, "headwater: %s cannot be read: %s\n", path, err_text(err));
+        return EXIT_FAILED;
     }
     fprintf(out,
             "whole: %llu segments, %llu frames, %llu commits to number %llu, %llu records, %llu "
-            "bytes read%s%s\n",
-            (unsigned long long)report.segments, (unsigned long long)report.frames,
-            (unsigned long long)report.commits, (unsigned long long)report.last_commit,
-            (unsigned long long)dump.records, (unsigned long long)report.bytes_scanned,
-            report.clean_stop ? ", stopped cleanly" : "",
-            report.torn_end ? ", with a torn end that nobody was told about" : "");
+            "bytes read%s\n",
+            (unsigned long long)report->segments, (unsigned long long)report->frames,
+            (unsigned long long)report->commits, (unsigned long long)report->last_commit,
+            (unsigned long long)dump->records, (unsigned long long)report->bytes_scanned,
+            report->clean_stop ? ", stopped cleanly" : "");
+    if (report->torn_end) {
+        fprintf(out, "a torn end that nobody was told about: %s at offset %llu\n", report->file,
+                (unsigned long long)report->offset);
+    }
+    if (report->indexes_missing > 0) {
+        fprintf(out, "%llu indexes that the server will make again\n",
+                (unsigned long long)report->indexes_missing);
+    }
     return EXIT_CLEAN;
+}
+
+static enum err visit(void *arg, const struct log_record *record)
+{
+    struct dump *dump = arg;
+    dump->records++;
+    buf_clear(&dump->line);
+    TRY(table_record_to_json(record, &dump->line));
+    bool wrote =
+        !dump->print || fwrite(dump->line.ptr, 1, dump->line.len, stdout) == dump->line.len;
+    return wrote ? OK : ERR_IO;
 }
 
 int command_describe_operations(int argc, char **argv)
@@ -69,17 +142,4 @@ int command_describe_operations(int argc, char **argv)
     fputc('\n', stdout);
     buf_fini(&text);
     return EXIT_CLEAN;
-}
-
-static enum err visit(void *arg, const struct log_record *record)
-{
-    struct dump *dump = arg;
-    dump->records++;
-    buf_clear(&dump->line);
-    TRY(table_record_to_json(record, &dump->line));
-    if (dump->print) {
-        fwrite(dump->line.ptr, 1, dump->line.len, stdout);
-        fputc('\n', stdout);
-    }
-    return OK;
 }

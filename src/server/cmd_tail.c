@@ -1,6 +1,7 @@
 /* `headwater tail TABLE`: the table's stream as JSON lines, live. A client like any other:
  * DescribeTable, DescribeStream, GetShardIterator and GetRecords over HTTP, so it works on any
- * endpoint. */
+ * endpoint. Once it has begun it outlives the server: it waits for it to come back and goes on
+ * where it was, since an iterator is a place in the stream. */
 #include "net/fetch.h"
 #include "server/server.h"
 #include "sys/clock.h"
@@ -11,11 +12,17 @@
 #include <stdlib.h>
 
 #define POLL_MS 50u
+#define AWAY_MS 250u /* between looks for a server that is away */
 #define ANSWER_BYTES_MAX (8u * 1024u * 1024u)
+
+enum called {
+    CALL_ANSWERED,
+    CALL_REFUSED, /* tail->type and tail->why say how */
+    CALL_AWAY     /* nobody answers, or not now: tail->why */
+};
 
 struct tail {
     struct arena arena;
-    struct arena page; /* of the iterator in turn */
     struct keys keys;
     struct fetch *fetch;
     struct sigv4_context *signatures;
@@ -30,24 +37,41 @@ struct tail {
     const char *region;
     const char *from;
     uint64_t count; /* records to print; 0: no end */
+    uint64_t printed;
+    bool find_again; /* the address is the one in DATA/url */
+    bool away;       /* and that was said */
+    char url[256];
+    char arn[1025];
+    char shard_id[129];
+    char iterator[2049];
+    char sequence_number[41]; /* of the newest record; empty: none yet */
+    char type[128];
+    char why[512];
 };
 
 static bool read_arguments(struct tail *tail, int argc, char **argv);
 static bool find_server(struct tail *tail);
-static bool call(struct tail *tail, const char *target, struct json *answer);
+static bool find_address(struct tail *tail);
+static bool find_stream(struct tail *tail);
 static int follow_stream(struct tail *tail);
-static bool get_string(struct json object, const char *name, struct arena *arena, const char **out);
-static bool print_records(struct tail *tail, struct json answer, uint64_t *printed);
+static bool go_on(struct tail *tail, enum called called);
+static enum called get_iterator(struct tail *tail, const char *type);
+static enum called call(struct tail *tail, const char *target, struct json *answer);
+static void take_refusal(struct tail *tail, struct json answer);
+static bool copy_string(struct json object, const char *name, char *out, size_t room);
+static bool refused(const struct tail *tail);
+static bool print_records(struct tail *tail, struct json answer);
 
 int command_tail(int argc, char **argv)
 {
+    const char *region = process_variable("AWS_REGION");
+    region = region != NULL && region[0] != 0 ? region : process_variable("AWS_DEFAULT_REGION");
     struct tail tail = {.data = "./data",
                         .endpoint = "",
                         .credentials = "",
-                        .region = "us-east-1",
+                        .region = region != NULL && region[0] != 0 ? region : "us-east-1",
                         .from = "latest"};
     arena_init(&tail.arena, 0);
-    arena_init(&tail.page, 0);
     if (!read_arguments(&tail, argc, argv)) {
         fprintf(stderr, "Try: headwater tail --help\n");
         return EXIT_USAGE;
@@ -58,9 +82,10 @@ int command_tail(int argc, char **argv)
     tail.fetch = fetch_open();
     tail.signatures = sigv4_context_new();
     tail.parser = json_parser_new();
+    process_ignore_broken_pipe();
     int status = EXIT_FAILED;
     if (tail.fetch != NULL && tail.signatures != NULL && tail.parser != NULL &&
-        find_server(&tail)) {
+        find_server(&tail) && find_stream(&tail)) {
         status = follow_stream(&tail);
     }
     fetch_close(tail.fetch);
@@ -70,14 +95,12 @@ int command_tail(int argc, char **argv)
     buf_fini(&tail.body);
     buf_fini(&tail.answer);
     arena_fini(&tail.arena);
-    arena_fini(&tail.page);
     return status;
 }
 
 static bool read_arguments(struct tail *tail, int argc, char **argv)
 {
-    char count[24] = "0";
-    const char *count_text = count;
+    const char *count_text = "0";
     const struct {
         const char *name;
         const char **place;
@@ -108,9 +131,12 @@ static bool read_arguments(struct tail *tail, int argc, char **argv)
     }
     char *end = NULL;
     tail->count = strtoull(count_text, &end, 10);
-    if (tail->table == NULL || strlen(tail->table) > 255 || *end != 0) {
-        fprintf(stderr, "headwater: tail needs a table's name%s\n",
-                *end != 0 ? ", and --count a number" : "");
+    if (count_text[0] < '0' || count_text[0] > '9' || *end != 0) {
+        fprintf(stderr, "headwater: --count is '%s': it must be a number\n", count_text);
+        return false;
+    }
+    if (tail->table == NULL || tail->table[0] == 0 || strlen(tail->table) > 255) {
+        fprintf(stderr, "headwater: tail needs a table's name\n");
         return false;
     }
     if (strcmp(tail->from, "latest") != 0 && strcmp(tail->from, "start") != 0) {
@@ -120,27 +146,24 @@ static bool read_arguments(struct tail *tail, int argc, char **argv)
     return true;
 }
 
-/* The address of DATA/url and the key of DATA/credentials, unless they were given. */
+/* The address and the key: those that were given, or those of the server that runs on DATA. */
 static bool find_server(struct tail *tail)
 {
     char why[512];
-    struct bytes url = arena_printf(&tail->arena, "%s/url", tail->data);
-    struct bytes text;
-    if (tail->endpoint[0] == 0) {
-        if (file_read_all((const char *)url.ptr, 1024, &tail->arena, &text) != OK ||
-            text.len == 0) {
-            fprintf(stderr,
-                    "headwater: no server runs on %s (there is no %s); name one with --endpoint\n",
-                    tail->data, (const char *)url.ptr);
-            return false;
-        }
-        tail->endpoint =
-            (const char *)arena_printf(&tail->arena, "%.*s",
-                                       (int)strcspn((const char *)text.ptr, "\r\n"), text.ptr)
-                .ptr;
+    tail->find_again = tail->endpoint[0] == 0;
+    if (tail->find_again && !find_address(tail)) {
+        fprintf(stderr,
+                "headwater: no server runs on %s (there is no %s/url); name one with --endpoint\n",
+                tail->data, tail->data);
+        return false;
     }
     struct bytes file = arena_printf(&tail->arena, "%s/credentials", tail->data);
     const char *path = tail->credentials[0] != 0 ? tail->credentials : (const char *)file.ptr;
+    if (!file_exists(path)) {
+        fprintf(stderr, "headwater: there is no access key in %s; name a file with --credentials\n",
+                path);
+        return false;
+    }
     if (keys_load(tail->data, path, &tail->arena, &tail->keys, why, sizeof(why)) != OK) {
         fprintf(stderr, "headwater: %s\n", why);
         return false;
@@ -148,10 +171,41 @@ static bool find_server(struct tail *tail)
     return true;
 }
 
-/* Sends tail->body. The answer is valid until the next call. */
-static bool call(struct tail *tail, const char *target, struct json *answer)
+static bool find_address(struct tail *tail)
 {
-    char why[300];
+    char path[4096];
+    struct arena arena;
+    struct bytes text = BYTES_NONE;
+    snprintf(path, sizeof(path), "%s/url", tail->data);
+    arena_init(&arena, 0);
+    bool found = file_read_all(path, sizeof(tail->url) - 1, &arena, &text) == OK && text.len > 0;
+    if (found) {
+        snprintf(tail->url, sizeof(tail->url), "%.*s", (int)strcspn((const char *)text.ptr, "\r\n"),
+                 (const char *)text.ptr);
+        tail->endpoint = tail->url;
+    }
+    arena_fini(&arena);
+    return found;
+}
+
+/* ---- one call ---- */
+
+/* Fills tail->body: each ? of format is the next of the texts, as a JSON string. */
+static void body_of(struct tail *tail, const char *format, const char *const *texts)
+{
+    buf_clear(&tail->body);
+    for (const char *p = format; *p != 0; p++) {
+        if (*p == '?') {
+            json_add_string(&tail->body, bytes_cstr(*texts++));
+        } else {
+            buf_add_byte(&tail->body, (uint8_t)*p);
+        }
+    }
+}
+
+/* Sends tail->body. The answer is valid until the next call. */
+static enum called call(struct tail *tail, const char *target, struct json *answer)
+{
     unsigned status = 0;
     const char *host = strstr(tail->endpoint, "://");
     host = host == NULL ? tail->endpoint : host + 3;
@@ -171,117 +225,185 @@ static bool call(struct tail *tail, const char *target, struct json *answer)
     buf_clear(&tail->head);
     buf_printf(&tail->head, "Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: %s\r\n",
                target);
-    if (sigv4_sign(tail->signatures, &input, &tail->head) != OK ||
-        fetch_post(tail->fetch, tail->endpoint, buf_bytes(&tail->head), buf_bytes(&tail->body),
-                   &status, &tail->answer, why, sizeof(why)) != OK) {
-        fprintf(stderr, "headwater: %s: %s\n", tail->endpoint, why);
-        return false;
+    if (sigv4_sign(tail->signatures, &input, &tail->head) != OK) {
+        snprintf(tail->why, sizeof(tail->why), "the request cannot be signed");
+        return CALL_REFUSED;
     }
-    if (json_parse(tail->parser, buf_bytes(&tail->answer), answer) != OK ||
-        json_type(*answer) != JSON_OBJECT) {
-        fprintf(stderr, "headwater: %s does not answer as DynamoDB does\n", tail->endpoint);
-        return false;
+    if (fetch_post(tail->fetch, tail->endpoint, buf_bytes(&tail->head), buf_bytes(&tail->body),
+                   &status, &tail->answer, tail->why, sizeof(tail->why)) != OK) {
+        return CALL_AWAY;
     }
-    if (status != 200) {
-        struct json message;
-        struct bytes text =
-            json_member(*answer, BYTES("message"), &message) && json_type(message) == JSON_STRING
-                ? json_string(message)
-                : BYTES("refused");
-        fprintf(stderr, "headwater: %s: %.*s\n", target, BYTES_FMT(text));
-        return false;
+    tail->type[0] = 0;
+    snprintf(tail->why, sizeof(tail->why), "it does not answer as DynamoDB does");
+    bool decoded = json_parse(tail->parser, buf_bytes(&tail->answer), answer) == OK &&
+                   json_type(*answer) == JSON_OBJECT;
+    if (decoded && status == 200) {
+        return CALL_ANSWERED;
     }
-    return true;
+    if (decoded) {
+        take_refusal(tail, *answer);
+    }
+    bool later = status >= 500 || strstr(tail->type, "Throttling") != NULL ||
+                 strstr(tail->type, "LimitExceeded") != NULL ||
+                 strstr(tail->type, "ThroughputExceeded") != NULL;
+    return later ? CALL_AWAY : CALL_REFUSED;
 }
 
-static bool get_string(struct json object, const char *name, struct arena *arena, const char **out)
+static void take_refusal(struct tail *tail, struct json answer)
+{
+    char type[256];
+    if (copy_string(answer, "__type", type, sizeof(type))) {
+        const char *hash = strchr(type, '#');
+        snprintf(tail->type, sizeof(tail->type), "%.127s", hash == NULL ? type : hash + 1);
+    }
+    if (!copy_string(answer, "message", tail->why, sizeof(tail->why)) &&
+        !copy_string(answer, "Message", tail->why, sizeof(tail->why))) {
+        snprintf(tail->why, sizeof(tail->why), "%s", tail->type);
+    }
+}
+
+/* False: it is not there, or longer than it may be. */
+static bool copy_string(struct json object, const char *name, char *out, size_t room)
 {
     struct json value;
     if (json_type(object) != JSON_OBJECT || !json_member(object, bytes_cstr(name), &value) ||
-        json_type(value) != JSON_STRING) {
+        json_type(value) != JSON_STRING || json_string(value).len >= room) {
         return false;
     }
-    struct bytes copy = arena_printf(arena, "%.*s", BYTES_FMT(json_string(value)));
-    *out = (const char *)copy.ptr;
-    return copy.ptr != NULL;
+    snprintf(out, room, "%.*s", BYTES_FMT(json_string(value)));
+    return true;
 }
 
-static void body_of(struct tail *tail, const char *format, const char *first, const char *second,
-                    const char *third)
+/* ---- the stream ---- */
+
+static bool refused(const struct tail *tail)
 {
-    const char *parts[] = {first, second, third};
-    size_t part = 0;
-    buf_clear(&tail->body);
-    for (const char *p = format; *p != 0; p++) {
-        if (*p == '?') {
-            json_add_string(&tail->body, bytes_cstr(parts[part++]));
-        } else {
-            buf_add_byte(&tail->body, (uint8_t)*p);
-        }
+    fprintf(stderr, "headwater: table %s at %s: %s\n", tail->table, tail->endpoint, tail->why);
+    return false;
+}
+
+/* The table's newest stream and where to begin in it. Whoever cannot be reached now is an error: it
+ * may be the wrong address. */
+static bool find_stream(struct tail *tail)
+{
+    struct json answer;
+    struct json part;
+    struct json shard;
+    struct json_iter iter;
+    body_of(tail, "{\"TableName\":?}", &tail->table);
+    if (call(tail, "DynamoDB_20120810.DescribeTable", &answer) != CALL_ANSWERED) {
+        return refused(tail);
     }
+    if (!json_member(answer, BYTES("Table"), &part) ||
+        !copy_string(part, "LatestStreamArn", tail->arn, sizeof(tail->arn))) {
+        fprintf(stderr, "headwater: the table %s has no stream\n", tail->table);
+        return false;
+    }
+    const char *arn = tail->arn;
+    body_of(tail, "{\"StreamArn\":?}", &arn);
+    if (call(tail, "DynamoDBStreams_20120810.DescribeStream", &answer) != CALL_ANSWERED) {
+        return refused(tail);
+    }
+    if (!json_member(answer, BYTES("StreamDescription"), &part) ||
+        !json_member(part, BYTES("Shards"), &part) || json_type(part) != JSON_ARRAY ||
+        (iter = json_iter_of(part), !json_next(&iter, &shard)) ||
+        !copy_string(shard, "ShardId", tail->shard_id, sizeof(tail->shard_id))) {
+        fprintf(stderr, "headwater: the stream of %s has no shard\n", tail->table);
+        return false;
+    }
+    bool start = strcmp(tail->from, "start") == 0;
+    return get_iterator(tail, start ? "TRIM_HORIZON" : "LATEST") == CALL_ANSWERED || refused(tail);
+}
+
+static enum called get_iterator(struct tail *tail, const char *type)
+{
+    struct json answer;
+    bool after = strcmp(type, "AFTER_SEQUENCE_NUMBER") == 0;
+    const char *const texts[] = {tail->arn, tail->shard_id, type, tail->sequence_number};
+    body_of(tail,
+            after ? "{\"StreamArn\":?,\"ShardId\":?,\"ShardIteratorType\":?,\"SequenceNumber\":?}"
+                  : "{\"StreamArn\":?,\"ShardId\":?,\"ShardIteratorType\":?}",
+            texts);
+    enum called called = call(tail, "DynamoDBStreams_20120810.GetShardIterator", &answer);
+    bool told = called != CALL_ANSWERED ||
+                copy_string(answer, "ShardIterator", tail->iterator, sizeof(tail->iterator));
+    return told ? called : CALL_REFUSED;
 }
 
 static int follow_stream(struct tail *tail)
 {
     struct json answer;
-    struct json table;
-    struct json description;
-    struct json shards;
-    struct json shard;
-    const char *arn;
-    const char *shard_id;
-    const char *iterator;
-    uint64_t printed = 0;
-    body_of(tail, "{\"TableName\":?}", tail->table, "", "");
-    if (!call(tail, "DynamoDB_20120810.DescribeTable", &answer)) {
-        return EXIT_FAILED;
-    }
-    if (!json_member(answer, BYTES("Table"), &table) ||
-        !get_string(table, "LatestStreamArn", &tail->arena, &arn)) {
-        fprintf(stderr, "headwater: the table %s has no stream\n", tail->table);
-        return EXIT_FAILED;
-    }
-    body_of(tail, "{\"StreamArn\":?}", arn, "", "");
-    if (!call(tail, "DynamoDBStreams_20120810.DescribeStream", &answer)) {
-        return EXIT_FAILED;
-    }
-    struct json_iter iter;
-    if (!json_member(answer, BYTES("StreamDescription"), &description) ||
-        !json_member(description, BYTES("Shards"), &shards) || json_type(shards) != JSON_ARRAY ||
-        (iter = json_iter_of(shards), !json_next(&iter, &shard)) ||
-        !get_string(shard, "ShardId", &tail->arena, &shard_id)) {
-        fprintf(stderr, "headwater: the stream of %s has no shard\n", tail->table);
-        return EXIT_FAILED;
-    }
-    body_of(tail, "{\"StreamArn\":?,\"ShardId\":?,\"ShardIteratorType\":?}", arn, shard_id,
-            strcmp(tail->from, "start") == 0 ? "TRIM_HORIZON" : "LATEST");
-    if (!call(tail, "DynamoDBStreams_20120810.GetShardIterator", &answer) ||
-        !get_string(answer, "ShardIterator", &tail->arena, &iterator)) {
-        return EXIT_FAILED;
-    }
+    bool ended = false;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    for (;;) {
-        body_of(tail, "{\"ShardIterator\":?}", iterator, "", "");
-        if (!call(tail, "DynamoDBStreams_20120810.GetRecords", &answer)) {
-            return EXIT_FAILED;
+    fprintf(stderr, "headwater: following %s from the %s of its stream\n", tail->table,
+            strcmp(tail->from, "start") == 0 ? "start" : "end");
+    while (!ended && process_output_is_open()) {
+        uint64_t before = tail->printed;
+        const char *iterator = tail->iterator;
+        body_of(tail, "{\"ShardIterator\":?}", &iterator);
+        enum called called = call(tail, "DynamoDBStreams_20120810.GetRecords", &answer);
+        if (called != CALL_ANSWERED) {
+            if (!go_on(tail, called)) {
+                return EXIT_FAILED;
+            }
+            continue;
         }
-        uint64_t before = printed;
-        arena_reset(&tail->page);
-        if (!print_records(tail, answer, &printed) ||
-            !get_string(answer, "NextShardIterator", &tail->page, &iterator)) {
-            return EXIT_CLEAN;
-        }
-        if (printed == before) {
+        tail->away = false;
+        ended = !print_records(tail, answer) ||
+                !copy_string(answer, "NextShardIterator", tail->iterator, sizeof(tail->iterator));
+        if (!ended && tail->printed == before) {
             thread_pause_ms(POLL_MS);
         }
     }
+    if (ferror(stdout) && process_output_is_open()) {
+        fprintf(stderr, "headwater: standard output cannot be written\n");
+        return EXIT_FAILED;
+    }
+    return EXIT_CLEAN;
 }
 
-/* Each record on a line. False: as many as were asked for. */
-static bool print_records(struct tail *tail, struct json answer, uint64_t *printed)
+static void await_server(struct tail *tail)
+{
+    if (!tail->away) {
+        fprintf(stderr, "headwater: %s: %s; waiting for it\n", tail->endpoint, tail->why);
+        tail->away = true;
+    }
+    thread_pause_ms(AWAY_MS);
+    if (tail->find_again) {
+        (void)find_address(tail); /* a server that starts again may have another port */
+    }
+}
+
+/* What can be done about a call that was not answered; false: nothing, and it was said why. */
+static bool go_on(struct tail *tail, enum called called)
+{
+    const char *type = tail->sequence_number[0] != 0      ? "AFTER_SEQUENCE_NUMBER"
+                       : strcmp(tail->from, "start") == 0 ? "TRIM_HORIZON"
+                                                          : "LATEST";
+    bool expired = strstr(tail->type, "ExpiredIterator") != NULL;
+    bool trimmed = strstr(tail->type, "TrimmedDataAccess") != NULL;
+    if (called == CALL_REFUSED && (expired || trimmed)) {
+        bool lost = trimmed || strcmp(type, "LATEST") == 0;
+        if (lost) {
+            fprintf(stderr, "headwater: away for too long: records may be missing here\n");
+        }
+        called = get_iterator(tail, trimmed ? "TRIM_HORIZON" : type);
+        if (called == CALL_REFUSED && strstr(tail->type, "TrimmedDataAccess") != NULL) {
+            called = get_iterator(tail, "TRIM_HORIZON");
+        }
+    }
+    if (called == CALL_AWAY) {
+        await_server(tail);
+    }
+    return called != CALL_REFUSED || refused(tail);
+}
+
+/* Each record on a line. False: as many as were asked for, or nobody takes them. */
+static bool print_records(struct tail *tail, struct json answer)
 {
     struct json records;
     struct json record;
+    struct json change;
     if (!json_member(answer, BYTES("Records"), &records) || json_type(records) != JSON_ARRAY) {
         return true;
     }
@@ -289,9 +411,16 @@ static bool print_records(struct tail *tail, struct json answer, uint64_t *print
     while (json_next(&iter, &record)) {
         buf_clear(&tail->head);
         json_add_value(&tail->head, record);
-        printf("%.*s\n", BYTES_FMT(buf_bytes(&tail->head)));
-        (*printed)++;
-        if (tail->count != 0 && *printed >= tail->count) {
+        buf_add_byte(&tail->head, '\n');
+        if (fwrite(tail->head.ptr, 1, tail->head.len, stdout) != tail->head.len) {
+            return false;
+        }
+        if (json_type(record) == JSON_OBJECT && json_member(record, BYTES("dynamodb"), &change)) {
+            (void)copy_string(change, "SequenceNumber", tail->sequence_number,
+                              sizeof(tail->sequence_number));
+        }
+        tail->printed++;
+        if (tail->count != 0 && tail->printed >= tail->count) {
             return false;
         }
     }

@@ -76,13 +76,18 @@ static int help_of(const char *name)
                "       [--count N] [--region REGION]\n\n"
                "Prints each record of the table's stream as one line of JSON, as it happens. The "
                "address and the key come\n"
-               "from DIR (default ./data) of a server on this machine unless they are given.\n\n"
+               "from DIR (default ./data) of a server on this machine unless they are given. It "
+               "waits for a server that\n"
+               "goes away and continues where it was; it ends after N records, with the stream, "
+               "or when nobody reads.\n\n"
                "Example: headwater tail Music --from start\n");
     } else if (strcmp(name, "log") == 0) {
         printf("Usage: headwater log verify|dump --data DIR\n\n"
                "verify reads every byte of the log and says whether it is whole; dump prints every "
                "record as one line\n"
-               "of JSON. Neither changes anything; the server must not run.\n\n"
+               "of JSON. Neither changes anything; the server must not run. Status 3: damage, with "
+               "file "
+               "and offset.\n\n"
                "Example: headwater log verify --data ./data\n");
     } else {
         return usage(stdout, EXIT_CLEAN);

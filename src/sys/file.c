@@ -199,12 +199,22 @@ enum err directory_list(const char *path, void (*fn)(void *arg, const char *name
     return OK;
 }
 
-enum err file_lock(int fd)
+static enum err lock(int fd, int how)
 {
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (flock(fd, how | LOCK_NB) == 0) {
         return OK;
     }
     return errno == EWOULDBLOCK ? ERR_BUSY : failed_fd("flock", fd);
+}
+
+enum err file_lock(int fd)
+{
+    return lock(fd, LOCK_EX);
+}
+
+enum err file_lock_shared(int fd)
+{
+    return lock(fd, LOCK_SH);
 }
 
 enum err volume_free(const char *path, uint64_t *bytes)

@@ -42,6 +42,8 @@ MUST_USE enum err directory_list(const char *path, void (*fn)(void *arg, const c
                                  void *arg);
 /* An exclusive lock that ends with the process. ERR_BUSY: another process has it. */
 MUST_USE enum err file_lock(int fd);
+/* One that others may share, but not with an exclusive one. ERR_BUSY. */
+MUST_USE enum err file_lock_shared(int fd);
 /* Bytes that may still be written to the volume. */
 MUST_USE enum err volume_free(const char *path, uint64_t *bytes);
 

@@ -4,6 +4,7 @@
 #include "sys/clock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,18 @@ void process_block_signals(void)
 {
     sigset_t set = waited_signals();
     sigprocmask(SIG_BLOCK, &set, NULL);
+    process_ignore_broken_pipe();
+}
+
+void process_ignore_broken_pipe(void)
+{
     signal(SIGPIPE, SIG_IGN);
+}
+
+bool process_output_is_open(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    return poll(&output, 1, 0) <= 0 || (output.revents & (POLLERR | POLLHUP | POLLNVAL)) == 0;
 }
 
 /* Being stopped and continued, or watched by a debugger, ends the system call without a signal: the

@@ -13,6 +13,10 @@ uint64_t process_raise_file_limit(void);
 /* Blocks SIGINT, SIGTERM and SIGHUP in this thread and all it starts, and ignores SIGPIPE: before
  * threads. */
 void process_block_signals(void);
+/* A write to a pipe that nobody reads fails, and does not end the process. */
+void process_ignore_broken_pipe(void);
+/* False when standard output is a pipe that nobody reads any more. */
+bool process_output_is_open(void);
 /* Waits for one of the blocked signals and returns its number; 0 after timeout_ms (-1: no limit).
  */
 int process_wait_signal(int64_t timeout_ms);
