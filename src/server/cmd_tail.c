@@ -256,9 +256,13 @@ static void take_refusal(struct tail *tail, struct json answer)
         const char *hash = strchr(type, '#');
         snprintf(tail->type, sizeof(tail->type), "%.127s", hash == NULL ? type : hash + 1);
     }
-    if (!copy_string(answer, "message", tail->why, sizeof(tail->why)) &&
-        !copy_string(answer, "Message", tail->why, sizeof(tail->why))) {
-        snprintf(tail->why, sizeof(tail->why), "%s", tail->type);
+    struct json message;
+    bool told = json_member(answer, BYTES("message"), &message) ||
+                json_member(answer, BYTES("Message"), &message);
+    snprintf(tail->why, sizeof(tail->why), "%s", tail->type);
+    if (told && json_type(message) == JSON_STRING) {
+        snprintf(tail->why, sizeof(tail->why), "%.*s", BYTES_FMT(json_string(message)));
+        tail->why[strcspn(tail->why, "\n")] = 0; /* what follows is the signed text */
     }
 }
 
@@ -374,23 +378,29 @@ static void await_server(struct tail *tail)
     }
 }
 
+static bool was_refused_for(const struct tail *tail, enum called called, const char *type)
+{
+    return called == CALL_REFUSED && strstr(tail->type, type) != NULL;
+}
+
 /* What can be done about a call that was not answered; false: nothing, and it was said why. */
 static bool go_on(struct tail *tail, enum called called)
 {
-    const char *type = tail->sequence_number[0] != 0      ? "AFTER_SEQUENCE_NUMBER"
-                       : strcmp(tail->from, "start") == 0 ? "TRIM_HORIZON"
-                                                          : "LATEST";
-    bool expired = strstr(tail->type, "ExpiredIterator") != NULL;
-    bool trimmed = strstr(tail->type, "TrimmedDataAccess") != NULL;
-    if (called == CALL_REFUSED && (expired || trimmed)) {
-        bool lost = trimmed || strcmp(type, "LATEST") == 0;
-        if (lost) {
-            fprintf(stderr, "headwater: away for too long: records may be missing here\n");
-        }
-        called = get_iterator(tail, trimmed ? "TRIM_HORIZON" : type);
-        if (called == CALL_REFUSED && strstr(tail->type, "TrimmedDataAccess") != NULL) {
-            called = get_iterator(tail, "TRIM_HORIZON");
-        }
+    bool seen = tail->sequence_number[0] != 0;
+    bool from_start = strcmp(tail->from, "start") == 0;
+    bool lost = false;
+    if (was_refused_for(tail, called, "ExpiredIterator")) {
+        lost = !seen && !from_start;
+        called = get_iterator(tail, seen         ? "AFTER_SEQUENCE_NUMBER"
+                                    : from_start ? "TRIM_HORIZON"
+                                                 : "LATEST");
+    }
+    if (was_refused_for(tail, called, "TrimmedDataAccess")) {
+        lost = true;
+        called = get_iterator(tail, "TRIM_HORIZON");
+    }
+    if (lost && called == CALL_ANSWERED) {
+        fprintf(stderr, "headwater: away for too long: records may be missing here\n");
     }
     if (called == CALL_AWAY) {
         await_server(tail);
