@@ -64,6 +64,7 @@ struct log_directory {
 
 struct log_options {
     const char *dir;        /* DATA/log, made if absent */
+    uint64_t id;            /* of the log that the view was made from; 0: there is no view */
     uint64_t segment_bytes; /* 64 MiB; at least 256 KiB */
     uint64_t flushed;       /* what the view holds, from its own files */
     size_t tail_bytes;      /* newest records kept in memory: 16 MiB */

@@ -311,7 +311,13 @@ enum err log_id_read(struct log *log, struct log_report *report)
         return err;
     }
     TRY(err == ERR_RANGE ? OK : err);
-    return log->id != 0 ? OK : damaged_file(report, path, "It should hold the log's id");
+    if (log->id == 0) {
+        return damaged_file(report, path, "It should hold the log's id");
+    }
+    return log->options.id == 0 || log->options.id == log->id
+               ? OK
+               : damaged_file(report, path,
+                              "This is not the log that the view beside it was made from");
 }
 
 static void count_name(void *arg, const char *name)
@@ -325,9 +331,10 @@ enum err log_id_missing(struct log *log, struct log_report *report)
     uint64_t segments = 0;
     snprintf(path, sizeof(path), "%s/id", log->dir);
     TRY(directory_list(log->dir, count_name, &segments));
-    return segments == 0 ? OK
-                         : damaged_file(report, path,
-                                        "It is missing, and no frame can be checked without it");
+    return segments == 0 && log->options.id == 0
+               ? OK
+               : damaged_file(report, path,
+                              "It is missing, and no frame can be checked without it");
 }
 
 enum err scan_list(struct scan *scan)

@@ -249,16 +249,12 @@ static enum err open_log(struct store *store, const struct store_options *option
     struct log_options log = {
         .dir = path,
         .segment_bytes = or_default(options->segment_bytes, 64u * MIB),
+        .id = fresh ? 0 : state->log_id,
         .flushed = state->applied,
         .tail_bytes = (size_t)or_default(options->tail_bytes, 16u * MIB),
         .directory = directory_for_log(store->directory),
     };
     TRY(log_open(&log, &store->log, &report->log));
-    if (!fresh && state->log_id != log_id(store->log)) {
-        return damaged(report, path,
-                       "the view beside it belongs to another log: restore both "
-                       "from one copy");
-    }
     if (log_first(store->log) > state->applied + 1) {
         return damaged(report, path,
                        "it begins after the view ends, so commits between are "

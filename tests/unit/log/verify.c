@@ -24,6 +24,17 @@ static void name_of(unsigned number, char path[100])
     snprintf(path, 100, "%s/%020u.log", dir, number);
 }
 
+static bool is_used(unsigned number)
+{
+    char path[100];
+    uint8_t first = 0;
+    name_of(number, path);
+    int fd = open(path, O_RDONLY);
+    bool used = fd >= 0 && pread(fd, &first, 1, 0) == 1 && first != 0;
+    close(fd);
+    return used;
+}
+
 /* Opens and closes it until the worker has written what it wants to write. */
 static void open_until_indexed(uint64_t flushed)
 {
@@ -68,8 +79,11 @@ static void make_log(void)
     fresh_dir();
     struct log *log = open_log(0, OK, &report);
     id = log_id(log);
-    while (figures.segments < 4) {
+    while (!is_used(3)) {
         append(log, 3, 700);
+    }
+    while (figures.segments < 4) {
+        thread_pause_ms(1);
         log_figures(log, &figures);
     }
     append(log, 3, 700);
