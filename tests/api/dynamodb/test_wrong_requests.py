@@ -166,7 +166,7 @@ def refused(api, shared, world):
     return send
 
 
-@pytest.mark.parametrize(("operation", "path", "value", "text"), wrong_types())
+@pytest.mark.parametrize(("operation", "path", "value", "text"), list(wrong_types()))
 def test_wrong_types(refused, operation, path, value, text):
     kind, message = refused(operation, changed(WHOLE[operation], path, value))
     assert kind == "SerializationException"
@@ -226,7 +226,7 @@ OWN_WORDS = ("TableName must be at least 3 characters long", "The parameter 'Tab
              "ExclusiveStartTableName must be at least 3 characters long", "Failed to satisfy constraint")
 
 
-@pytest.mark.parametrize(("operation", "path", "value", "rule"), constraints())
+@pytest.mark.parametrize(("operation", "path", "value", "rule"), list(constraints()))
 def test_constraints(refused, operation, path, value, rule):
     kind, message = refused(operation, changed(WHOLE[operation], path, value))
     assert kind == "ValidationException"
