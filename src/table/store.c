@@ -226,7 +226,7 @@ static enum err open_view(struct store *store, const struct store_options *optio
     struct view_options view = {
         .dir = path,
         .memtable_bytes = or_default(options->memtable_bytes, 64u * MIB),
-        .cache_bytes = or_default(options->cache_bytes, 512u * MIB),
+        .cache_bytes = or_default(options->cache_bytes, 64u * MIB),
     };
     char reason[sizeof(report->log.reason)] = {0};
     enum err err = view_open(&view, &store->view, state, fresh, reason, sizeof(reason));

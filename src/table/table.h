@@ -81,7 +81,7 @@ struct store_options {
     struct bytes account;    /* 000000000000 */
     uint64_t segment_bytes;  /* 0: 64 MiB */
     uint64_t memtable_bytes; /* 0: 64 MiB */
-    uint64_t cache_bytes;    /* 0: 512 MiB block cache, filled as needed */
+    uint64_t cache_bytes;    /* 0: 64 MiB block cache, before the page cache */
     uint64_t flush_bytes;    /* 0: 64 MiB of log above flushed start a flush */
     uint64_t throttle_bytes; /* 0: 256 MiB throttle writes */
     uint64_t tail_bytes;     /* 0: 16 MiB */
