@@ -259,6 +259,7 @@ MUST_USE enum err recover(struct log *log, struct log_report *report);
 /* Reads a frame at offset into memory that grows; *frame_len 0: no valid frame here (and why). */
 struct frame_reader {
     int fd;
+    bool headers_only; /* nothing is read ahead of what is asked for */
     uint64_t segment;
     uint64_t log_id;
     uint64_t size;

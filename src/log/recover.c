@@ -42,7 +42,8 @@ enum err frame_reader_bytes(struct frame_reader *reader, uint64_t offset, size_t
     bool inside = reader->window != NULL && offset >= reader->window_at &&
                   offset + len <= reader->window_at + reader->window_len;
     if (!inside) {
-        size_t want = len > WINDOW ? len : WINDOW;
+        size_t ahead = reader->headers_only ? HEADER : WINDOW;
+        size_t want = len > ahead ? len : ahead;
         want = want > reader->size - offset ? (size_t)(reader->size - offset) : want;
         if (want > reader->window_cap) {
             mem_free(reader->window);
@@ -355,6 +356,7 @@ enum err scan_list(struct scan *scan)
             .number = found.numbers[i], .first_commit = UINT64_MAX, .state = SEGMENT_READY};
         segment_path(log, segment->number, path, sizeof(path));
         err = frame_reader_open(&reader, path, segment->number, log->id);
+        reader.headers_only = true;
         if (err == OK) {
             segment->size = reader.size / SECTOR * SECTOR;
             if (frame_reader_bytes(&reader, 0, HEADER, &sector) == OK) {
@@ -384,6 +386,7 @@ static enum err measure(struct scan *scan, struct segment *segment)
     bool ended = false;
     segment_path(scan->log, segment->number, path, sizeof(path));
     TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+    reader.headers_only = true;
     segment->state = SEGMENT_SEALED;
     while (!ended && frame_reader_bytes(&reader, at, HEADER, &sector) == OK &&
            frame_header_read(sector, scan->log->id, segment->number, &header)) {
