@@ -375,7 +375,8 @@ enum err scan_list(struct scan *scan)
     return err;
 }
 
-/* A segment wholly in the view: only its shape is learnt, by its headers. */
+/* A segment wholly in the view: only its shape is learnt, by its headers, and its end frame, which
+ * the next segment's first frame must follow, or the one that is written in place of a torn one. */
 static enum err measure(struct scan *scan, struct segment *segment)
 {
     struct frame_reader reader;
@@ -393,7 +394,17 @@ static enum err measure(struct scan *scan, struct segment *segment)
         ended = header.kind == FRAME_END;
         segment->last_commit = header.first_commit + header.commit_count - 1;
         segment->last_time_ms = header.time_ms;
-        at += sectors_of(HEADER + (uint64_t)header.payload_len);
+        *scan = (struct scan){.log = scan->log,
+                              .report = scan->report,
+                              .commit = segment->last_commit,
+                              .time_ms = header.time_ms,
+                              .crc = header.header_crc,
+                              .crc_before = header.previous_crc,
+                              .any = true,
+                              .last_segment = segment->number,
+                              .last_at = at,
+                              .last_len = sectors_of(HEADER + (uint64_t)header.payload_len)};
+        at += scan->last_len;
     }
     segment->used = at;
     if (ended && frame_reader_bytes(&reader, at, HEADER, &sector) == OK &&
@@ -539,7 +550,9 @@ enum err recover(struct log *log, struct log_report *report)
     atomic_store_explicit(&log->first_commit,
                           log->first->first_commit == UINT64_MAX ? 1 : log->first->first_commit,
                           memory_order_relaxed);
-    scan.commit = start->first_commit == UINT64_MAX ? 0 : start->first_commit - 1;
+    if (!scan.any) {
+        scan.commit = start->first_commit == UINT64_MAX ? 0 : start->first_commit - 1;
+    }
     bool ended = false;
     for (struct segment *segment = start; !ended;) {
         TRY(scan_next(&scan, &segment, &ended));

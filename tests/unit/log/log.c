@@ -473,6 +473,35 @@ static void followers_wake_when_there_is_something(void)
     CHECK(log_close(log, false) == OK);
 }
 
+/* The view holds all before the segment, so the scan begins at a frame that is torn: what is
+ * written in its place must follow the end frame all the same. */
+static void a_torn_first_frame_of_a_segment_keeps_the_chain(void)
+{
+    struct log_report report;
+    char path[400];
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    uint64_t before = 0;
+    do {
+        before = log_last(log);
+        append(log, 3, 1000);
+        newest_segment(path, sizeof(path));
+    } while (strstr(path, "00002.log") == NULL);
+    CHECK(log_close(log, false) == OK);
+    change(path, 2 * 512, "torn", 4);
+    log = open_log(before, OK, &report);
+    CHECK(report.torn_end && log_last(log) == before);
+    append(log, 3, 1000);
+    CHECK(log_close(log, false) == OK);
+    CHECK(log_scan(dir, NULL, NULL, &report) == OK);
+    CHECK(report.last_commit == before + 3);
+    log = open_log(0, OK, &report);
+    if (log != NULL) {
+        CHECK(replay(log, 0) == before + 3);
+        CHECK(log_close(log, true) == OK);
+    }
+}
+
 int main(void)
 {
     RUN(everything_comes_back_after_a_restart);
@@ -486,6 +515,7 @@ int main(void)
     RUN(a_log_without_its_id_is_damage_and_stays_as_it_is);
     RUN(a_missing_segment_is_damage);
     RUN(a_missing_index_is_made_again);
+    RUN(a_torn_first_frame_of_a_segment_keeps_the_chain);
     RUN(trimmed_segments_go);
     RUN(what_a_kill_would_replay_is_weighed_alike_before_and_after_it);
     RUN(time_never_goes_back);
