@@ -144,8 +144,8 @@ static void a_format_that_is_not_ours_is_refused(void)
 {
     static const char *const unknown[] = {
         "headwater data 2\nepoch 1000\n", "headwater data 7\nfeatures: of a later time\n",
-        "headwater data 12\nepoch 1000\nand more than this version would ever write: "
-        "0123456789012345678901234567890123456789012345678901234567890123456789\n"};
+        ("headwater data 12\nepoch 1000\nand more than this version would ever write: "
+         "0123456789012345678901234567890123456789012345678901234567890123456789\n")};
     static const char *const unreadable[] = {"", "epoch 1000\n", "headwater data 1\n",
                                              "headwater data 1\nepoch 7\n"};
     struct world world;
