@@ -190,8 +190,8 @@ static struct expr *finish(struct parser *parser, uint32_t root, const struct ex
 
 /* ---- refusals ---- */
 
-static void tell(const struct parser *parser, struct expr_fault *fault, const char *format,
-                 va_list list)
+__attribute__((format(printf, 3, 0))) static void
+tell(const struct parser *parser, struct expr_fault *fault, const char *format, va_list list)
 {
     fault->enveloped = true;
     size_t len = (size_t)snprintf(fault->text, sizeof(fault->text),
