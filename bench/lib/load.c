@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define READ_BYTES 16384u
-#define ANSWER_BYTES_MAX (80u * 1024u * 1024u)
+#define ANSWER_BYTES_MAX (80u << 20)
 #define EVENTS_MAX 256
 #define SILENCE_NS 30000000000u
 #define FILL_ERRORS_MAX 1000u

@@ -5,7 +5,7 @@
 
 #include <strings.h>
 
-#define BODY_MAX (64u * 1024u * 1024u)
+#define BODY_MAX (64u << 20)
 
 struct head {
     size_t len;

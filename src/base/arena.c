@@ -11,8 +11,8 @@
 #include <stdlib.h>
 
 #define ARENA_ALIGN 16u
-#define ARENA_CHUNK_MIN (16u * 1024u)
-#define ARENA_KEEP_MAX (256u * 1024u) /* a reset arena keeps no chunk above this */
+#define ARENA_CHUNK_MIN (16u << 10)
+#define ARENA_KEEP_MAX (256u << 10) /* a reset arena keeps no chunk above this */
 
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_ASAN 1
@@ -40,7 +40,7 @@ static bool arena_grow(struct arena *arena, size_t size);
 
 void arena_init(struct arena *arena, size_t limit)
 {
-    *arena = (struct arena){.limit = limit == 0 ? 64u * 1024u * 1024u : limit};
+    *arena = (struct arena){.limit = limit == 0 ? 64u << 20 : limit};
 }
 
 void arena_fini(struct arena *arena)
@@ -138,8 +138,8 @@ static bool arena_grow(struct arena *arena, size_t size)
 {
     ASSERT(arena->limit > 0);
     size_t want = arena->used < ARENA_CHUNK_MIN ? ARENA_CHUNK_MIN : arena->used;
-    if (want > 1024u * 1024u) {
-        want = 1024u * 1024u;
+    if (want > 1u << 20) {
+        want = 1u << 20;
     }
     if (want < size) {
         want = size;

@@ -4,7 +4,7 @@
 #define HW_BASE_ERR_H
 
 enum err {
-#define ERR(name, number, text) name = number,
+#define ERR(name, number, text) name = (number),
 #include "base/err.def"
 #undef ERR
 };

@@ -26,7 +26,7 @@ struct json_parser {
     size_t room = 0;
 };
 
-static const size_t kKeepText = 256 * 1024; // a parser at rest keeps no more text than this
+static const size_t kKeepText = 256u << 10; // a parser at rest keeps no more text than this
 static const size_t kFirstCapacity = 4096;
 static const size_t kMagnitudeMax = 300; // of an exponent that surely fits a double
 

@@ -53,7 +53,7 @@ double json_number(struct json value);
 /* Elements of an array or members of an object, at most 2^24 - 1 counted. */
 size_t json_count(struct json value);
 
-struct json_iter json_iter_of(struct json array_or_object);
+struct json_iter json_iter_of(struct json value);
 /* The next array element; false at the end. */
 bool json_next(struct json_iter *iter, struct json *value);
 /* The next object member. Duplicate names are all given, in order. */

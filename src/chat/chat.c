@@ -8,8 +8,10 @@
 #include <strings.h>
 
 /* A page of the longest messages, each byte of text escaped to six, fits. */
-#define OUT_BYTES_MAX (32u * 1024u * 1024u)
-#define JOB_BYTES_MAX (32u * 1024u * 1024u)
+#define OUT_BYTES_MAX (32u << 20)
+#define JOB_BYTES_MAX (32u << 20)
+#define SESSION_MS 43200000u /* 12 hours */
+#define KEY_MS 604800000u    /* 7 days */
 
 struct problem_row {
     const char *code;
@@ -75,8 +77,8 @@ enum err chat_open(const struct chat_options *options, struct chat **out)
     struct chat *chat = mem_zalloc(1, sizeof(*chat));
     chat->ping_ms = options->ping_ms;
     chat->origins = options->origins;
-    chat->session_ms = options->session_ms == 0 ? 12u * 3600u * 1000u : options->session_ms;
-    chat->key_ms = options->key_ms == 0 ? 7u * 24u * 3600u * 1000u : options->key_ms;
+    chat->session_ms = options->session_ms == 0 ? SESSION_MS : options->session_ms;
+    chat->key_ms = options->key_ms == 0 ? KEY_MS : options->key_ms;
     *out = chat;
     return pool_open(CHAT_HASHES_MAX, CHAT_HASH_QUEUE_MAX, "hasher", &chat->hashers);
 }

@@ -39,14 +39,14 @@
 /* Events sent after a connect, per conversation, and bytes of them in all; more: recovered false.
  */
 #define CHAT_RESUME_MAX 1000u
-#define CHAT_RESUME_BYTES_MAX (512u * 1024u)
+#define CHAT_RESUME_BYTES_MAX (512u << 10)
 #define CHAT_RETRIES_MAX 256u      /* of an append that lost a race; each takes some of its arena */
 #define CHAT_JOBS_MAX 20000u       /* requests under way on one loop; more are answered busy */
 #define CHAT_ROOM_QUEUE_MAX 4096u  /* sends waiting for one conversation on one loop */
 #define CHAT_SOCKET_JOBS_MAX 1024u /* frames under way of one socket; more are answered busy */
 #define CHAT_FRAME_MAX 131072u     /* the longest text fits, each byte of it escaped to six */
 /* Bytes that wait for a socket to read; past it, it is closed. One batch of the follower fits. */
-#define CHAT_SOCKET_QUEUE_MAX (1024u * 1024u)
+#define CHAT_SOCKET_QUEUE_MAX (1u << 20)
 #define CHAT_HASHES_MAX                                                                            \
     2u /* at a time, each of 19 MiB: logging in is no way to stop the server                       \
         */

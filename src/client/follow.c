@@ -16,7 +16,7 @@
 #include "sys/file.h"
 
 #define BATCH_RECORDS_MAX 1000u
-#define BATCH_BYTES_MAX (1024u * 1024u)
+#define BATCH_BYTES_MAX (1u << 20)
 #define HOLD_LOOK_MS 10u
 
 enum follow_state { FOLLOW_READING, FOLLOW_HANDING, FOLLOW_ARMED, FOLLOW_ENDED };

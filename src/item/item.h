@@ -44,7 +44,7 @@ enum value_tag {
     VALUE_BS = 11
 };
 
-#define ITEM_SIZE_MAX (400u * 1024u)
+#define ITEM_SIZE_MAX (400u << 10)
 #define ITEM_DEPTH_MAX 32u
 #define ITEM_WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar */
 #define ITEM_NAME_MAX 65535u

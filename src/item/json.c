@@ -68,7 +68,7 @@ static void parts_init(struct parts *parts);
 static enum err parts_add(struct decoder *decoder, struct parts *parts, struct part part);
 static enum err parts_order(struct decoder *decoder, struct parts *parts, size_t body,
                             bool keep_last);
-static unsigned json_wraps(struct json object, unsigned limit);
+static unsigned json_wraps(struct json content, unsigned limit);
 static bool has_old_form(struct json container, bool map, unsigned limit);
 
 #define JAVA_VALUE "class com.amazonaws.dynamodb.v20120810.AttributeValue"

@@ -19,7 +19,7 @@
 #include "base/err.h"
 #include "sys/mailbox.h"
 
-#define LOG_COMMIT_BYTES_MAX (128u * 1024u * 1024u)
+#define LOG_COMMIT_BYTES_MAX (128u << 20)
 #define LOG_INDEX_END 99999u /* indexes have five digits */
 
 struct log;

@@ -49,9 +49,9 @@
 
 #define SECTOR 512u
 #define HEADER 64u
-#define SEGMENT_LEAST (256u * 1024u)
-#define FIRST_SEGMENT_BYTES (4u * 1024u * 1024u) /* of a new log, so that it starts at once */
-#define END_ROOM SECTOR                          /* kept free in a segment for its end frame */
+#define SEGMENT_LEAST (256u << 10)
+#define FIRST_SEGMENT_BYTES (4u << 20) /* of a new log, so that it starts at once */
+#define END_ROOM SECTOR                /* kept free in a segment for its end frame */
 
 enum frame_kind { FRAME_DATA = 1, FRAME_END = 2, FRAME_CLEAN = 3, FRAME_INDEX = 4 };
 

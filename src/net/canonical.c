@@ -39,9 +39,11 @@ static void add_recoded(struct text *text, struct bytes data)
 {
     for (size_t i = 0; i < data.len; i++) {
         uint8_t c = data.ptr[i];
-        if (c == '%' && i + 2 < data.len && unhex(data.ptr[i + 1]) >= 0 &&
-            unhex(data.ptr[i + 2]) >= 0) {
-            c = (uint8_t)(unhex(data.ptr[i + 1]) << 4 | unhex(data.ptr[i + 2]));
+        bool escaped = c == '%' && i + 2 < data.len;
+        int high = escaped ? unhex(data.ptr[i + 1]) : -1;
+        int low = escaped ? unhex(data.ptr[i + 2]) : -1;
+        if (high >= 0 && low >= 0) {
+            c = (uint8_t)(high << 4 | low);
             i += 2;
         }
         add_encoded(text, c);
@@ -70,15 +72,13 @@ static void drop_segment(struct text *text, const uint8_t *start)
 void canonical_path(struct text *text, struct bytes path)
 {
     const uint8_t *start = text->at;
-    bool open = false; /* a segment ended in no slash */
     text_add_byte(text, '/');
     while (path.len > 0) {
         size_t before = path.len;
         struct bytes segment = bytes_cut(&path, '/');
-        open = before == segment.len;
+        bool open = before == segment.len; /* no slash behind it */
         if (bytes_equal(segment, BYTES(".."))) {
             drop_segment(text, start);
-            open = false;
         } else if (segment.len > 0 && !bytes_equal(segment, BYTES("."))) {
             for (size_t i = 0; i < segment.len; i++) {
                 add_encoded(text, segment.ptr[i]);

@@ -17,7 +17,7 @@
 
 #define KEY_CACHE 64u
 #define SIGNED_MAX 64u
-#define SKEW_MS (15u * 60u * 1000u)
+#define SKEW_MS 900000u /* 15 minutes */
 #define PARTS 5u        /* key id, date, region, service, terminator */
 #define QUOTED_MAX 600u /* of what the caller sent, in a refusal */
 

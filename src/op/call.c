@@ -9,7 +9,7 @@
 #undef OP
 
 const struct op *const op_list[] = {
-#define OP(descriptor) &descriptor,
+#define OP(descriptor) &(descriptor),
 #include "op/ops.def"
 #undef OP
 };

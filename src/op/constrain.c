@@ -66,7 +66,7 @@ enum err decode_tell_violations(struct decode *decode, unsigned stage)
     if (first == NULL) {
         return OK;
     }
-    buf_init(&text, 64u * 1024u);
+    buf_init(&text, 64u << 10);
     if (count > 1) {
         buf_printf(&text, "%zu validation errors detected: ", count);
     } else if ((first->field->flags & FIELD_BARE) == 0 || decode->old_words) {

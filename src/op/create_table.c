@@ -287,7 +287,7 @@ static enum err fault_definitions(struct op_call *call)
 {
     const struct create_table_in *in = call->in;
     struct buf text;
-    buf_init(&text, 64u * 1024u);
+    buf_init(&text, 64u << 10);
     buf_add_cstr(&text, INVALID_VALUES "Some index key attributes are not defined in "
                                        "AttributeDefinitions. Keys: [");
     add_names(&text, in->keys, in->key_count, sizeof(in->keys[0]));

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 
 #define RECORDS_MAX 1000
-#define RECORDS_BYTES_MAX (1024u * 1024u)
+#define RECORDS_BYTES_MAX (1u << 20)
 
 struct get_records_in {
     struct bytes iterator;

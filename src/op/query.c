@@ -3,8 +3,8 @@
  * Amazon DynamoDB API Reference, API_Query. */
 #include "op/op_priv.h"
 
-#define PAGE_BYTES_MAX (1024u * 1024u)
-#define CACHED_BYTES_MAX (64u * 1024u)
+#define PAGE_BYTES_MAX (1u << 20)
+#define CACHED_BYTES_MAX (64u << 10)
 
 /* One page under way. */
 struct page {

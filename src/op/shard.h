@@ -6,7 +6,7 @@
 
 #define TEXT_TRIMMED "The operation attempted to read past the oldest stream record in a shard"
 #define ITERATOR_TEXT_MAX 2048
-#define ITERATOR_KEPT_MS (15u * 60u * 1000u)
+#define ITERATOR_KEPT_MS 900000u /* 15 minutes */
 
 /* A place in a shard at a time. Iterators are texts that hold all of it, so they survive a restart:
  *

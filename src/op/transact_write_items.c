@@ -9,8 +9,8 @@
 #include "base/digest.h"
 
 #define TRANSACT_ACTIONS_MAX 100
-#define TRANSACT_BYTES_MAX (4u * 1024u * 1024u)
-#define TOKEN_KEPT_MS (10u * 60u * 1000u)
+#define TRANSACT_BYTES_MAX (4u << 20)
+#define TOKEN_KEPT_MS 600000u /* 10 minutes */
 
 /* One action under evaluation. */
 struct step {
@@ -482,7 +482,7 @@ static enum err cancel(struct transaction *transaction)
 {
     struct op_call *call = transaction->call;
     struct buf text;
-    buf_init(&text, 64u * 1024u);
+    buf_init(&text, 64u << 10);
     buf_add_cstr(&text, "Transaction cancelled, please refer cancellation reasons for specific "
                         "reasons [");
     for (size_t i = 0; i < transaction->count; i++) {

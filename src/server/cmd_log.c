@@ -47,7 +47,7 @@ int command_log(int argc, char **argv)
     }
     process_ignore_broken_pipe();
     snprintf(path, sizeof(path), "%s/log", data);
-    buf_init(&dump.line, 256u * 1024u * 1024u);
+    buf_init(&dump.line, 256u << 20);
     enum err err = log_scan(path, visit, &dump, &report);
     status = tell(path, err, &report, &dump);
     buf_fini(&dump.line);
@@ -136,7 +136,7 @@ int command_describe_operations(int argc, char **argv)
         fprintf(stderr, "headwater: describe-operations takes no arguments\n");
         return EXIT_USAGE;
     }
-    buf_init(&text, 4u * 1024u * 1024u);
+    buf_init(&text, 4u << 20);
     op_describe_json(&text);
     fwrite(text.ptr, 1, text.len, stdout);
     fputc('\n', stdout);

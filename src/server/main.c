@@ -60,7 +60,7 @@ static int help_of(const char *name)
 {
     if (strcmp(name, "serve") == 0) {
         struct buf text;
-        buf_init(&text, 64 * 1024);
+        buf_init(&text, 64u << 10);
         config_help(&text);
         printf("Usage: headwater serve [options]\n\n%.*s\n"
                "Each option may also be a line 'option = value' of the file that --config names, "

@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ANSWER_BYTES_MAX (32u * 1024u * 1024u)
-#define BODY_BYTES_MAX (16u * 1024u * 1024u + 64u * 1024u)
+#define ANSWER_BYTES_MAX (32u << 20)
+#define BODY_BYTES_MAX ((16u << 20) + (64u << 10))
 #define DRAIN_TERM_MS 5000u
 #define DRAIN_INT_MS 500u
 
@@ -196,7 +196,7 @@ static int open_loops(struct server *server)
         .head_timeout_ms = (uint32_t)config->head_timeout_ms,
         .body_timeout_ms = (uint32_t)config->head_timeout_ms,
         .idle_timeout_ms = (uint32_t)config->idle_timeout_ms,
-        .unauthenticated_bytes_max = 64u * 1024u * 1024u,
+        .unauthenticated_bytes_max = 64u << 20,
     };
     char why[512] = "out of memory";
     unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;

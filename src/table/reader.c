@@ -3,7 +3,7 @@
  * committer can tell whether it is still so. */
 #include "table/table_priv.h"
 
-#define CACHED_BYTES_DEFAULT (64u * 1024u)
+#define CACHED_BYTES_DEFAULT (64u << 10)
 
 static enum err touch(struct reader *reader, uint64_t hash);
 static enum err keep_overlaid(struct reader *reader, struct bytes *item);

@@ -46,14 +46,14 @@
 #define TABLE_ID_FIRST 256u
 #define ROW_KEY_MAX (16u + 2u + ITEM_PARTITION_KEY_MAX + ITEM_SORT_KEY_MAX + 1u)
 #define TOKEN_LEN_MAX 256u
-#define TOKEN_KEPT_MS (10u * 60u * 1000u)
+#define TOKEN_KEPT_MS 600000u /* 10 minutes */
 #define TOKEN_DROP_COUNT_MAX 1000u
 #define COMMIT_COUNT_MAX 1024u /* changes of one commit, and of one group */
-#define GROUP_BYTES_MAX (1024u * 1024u)
+#define GROUP_BYTES_MAX (1u << 20)
 #define EPOCH_FIRST 1000u
 
 enum record_kind {
-#define RECORD(name, number, text, rows, catalogue, dump) KIND_##name = number,
+#define RECORD(name, number, text, rows, catalogue, dump) KIND_##name = (number),
 #include "table/record.def"
 #undef RECORD
 };
@@ -170,7 +170,7 @@ struct catalogue {
 
 struct catalogue *catalogue_new(uint64_t next_id);
 struct catalogue *catalogue_pin(const struct catalogue *catalogue);
-void catalogue_unpin(const struct catalogue *catalogue);
+void catalogue_unpin(const struct catalogue *pinned);
 /* What a record makes of a catalogue: a new one, with one reference. ERR_DAMAGED. */
 typedef enum err catalogue_change(const struct catalogue *before, const struct log_record *record,
                                   struct catalogue **after);
