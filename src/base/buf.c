@@ -29,7 +29,7 @@ uint8_t *buf_room(struct buf *buf, size_t n)
         return NULL;
     }
     if (buf->cap - buf->len >= n) {
-        return buf->ptr + buf->len;
+        return buf->ptr == NULL ? NULL : buf->ptr + buf->len; /* NULL: no room was asked for */
     }
     size_t cap = buf->cap == 0 ? 256 : buf->cap;
     while (cap < buf->len + n) {
