@@ -105,7 +105,6 @@ static void a_quiet_stream_is_found_among_busy_segments(void)
     struct world world;
     struct world copy;
     struct seat seat;
-    char command[160];
     world_init(&world);
     world.options.segment_bytes = 256u << 10;
     world.options.memtable_bytes = 64u << 20; /* nothing is flushed but by a clean stop */
@@ -125,8 +124,7 @@ static void a_quiet_stream_is_found_among_busy_segments(void)
     world_init(&copy);
     copy.options.segment_bytes = world.options.segment_bytes;
     copy.options.tail_bytes = 1;
-    snprintf(command, sizeof(command), "cp -a '%s/.' '%s'", world.dir, copy.dir);
-    CHECK(system(command) == 0);
+    world_copy(&world, &copy);
     seat_fini(&seat);
     world_close(&world);
     world_open(&copy);

@@ -315,15 +315,13 @@ static void ids_are_not_used_again_after_a_kill(void)
 {
     struct world world;
     struct world copy;
-    char command[160];
     world_init(&world);
     world_open(&world);
     make_table(world.store, "t", STREAM_NEW_IMAGE);
     uint64_t next_id = world.store->catalogue->next_id;
     CHECK(delete_table(world.store, "t") == OK);
     world_init(&copy);
-    snprintf(command, sizeof(command), "cp -a '%s/.' '%s'", world.dir, copy.dir);
-    CHECK(system(command) == 0);
+    world_copy(&world, &copy);
     world_close(&world);
 
     world_open(&copy);
