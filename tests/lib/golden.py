@@ -1,0 +1,164 @@
+"""Data directories that earlier versions have written: how one is made, and what must be read back from it.
+
+tests/data/README.md says what they are for. Answers are compared as they came over the wire, so nothing is lost in a client's
+types.
+"""
+
+import base64
+import subprocess
+import tarfile
+
+import chat
+import headwater
+
+DATA = headwater.ROOT / "tests/data"
+# Records of any age are read: the directories only get older.
+KEEP = "--retention-ms=3155760000000"
+SMALL = ("--segment-bytes=262144", "--memtable-bytes=65536", "--flush-bytes=131072")
+VIEWS = ("NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY")
+HANDLES = ("ada", "grace")
+
+
+def ok(server, operation, streams=False, **body):
+    service = "DynamoDBStreams_20120810" if streams else "DynamoDB_20120810"
+    status, answer = server.call(operation, body, service)
+    assert status == 200, answer
+    return answer
+
+
+# ---- making ----
+
+def create(server, name, view=None, range_type=None):
+    keys = [{"AttributeName": "h", "KeyType": "HASH"}]
+    types = [{"AttributeName": "h", "AttributeType": "S"}]
+    if range_type:
+        keys.append({"AttributeName": "r", "KeyType": "RANGE"})
+        types.append({"AttributeName": "r", "AttributeType": range_type})
+    stream = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": view}} if view else {}
+    ok(server, "CreateTable", TableName=name, KeySchema=keys, AttributeDefinitions=types,
+       BillingMode="PAY_PER_REQUEST", **stream)
+
+
+def nested(levels):
+    value = {"S": "innermost"}
+    for level in range(levels):
+        value = {"L": [value]} if level % 2 else {"M": {"m": value}}
+    return value
+
+
+def every_type():
+    binary = base64.b64encode(bytes(range(256))).decode()
+    return {
+        "string": {"S": "Grüße, 世界 \u0000\u001f\"\\"}, "empty": {"S": ""}, "binary": {"B": binary},
+        "numbers": {"NS": ["0", "-1", "1E-130", "9.9999999999999999999999999999999999999E+125",
+                           "-9.9999999999999999999999999999999999999E+125", "12345678901234567890.123456789"]},
+        "strings": {"SS": ["a", "b", "ä"]}, "binaries": {"BS": ["AA==", "AQI=", binary]},
+        "true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True},
+        "list": {"L": [{"N": "1"}, {"S": "two"}, {"L": []}]}, "map": {"M": {"inner": {"N": "0"}, "none": {"M": {}}}},
+        "deep": nested(30),
+    }
+
+
+def fill(server):
+    """Every kind of record and value. Returns the keys that must be asked for, some of them of nothing."""
+    asked = []
+    for view in VIEWS:
+        create(server, view, view, "N")
+    create(server, "quiet", None, "B")
+    create(server, "simple", "NEW_AND_OLD_IMAGES")
+    create(server, "dropped", "NEW_AND_OLD_IMAGES")
+    for view in VIEWS:
+        for number in ("-1.5", "0", "1", "1E+100"):
+            key = {"h": {"S": view}, "r": {"N": number}}
+            asked.append((view, key))
+            ok(server, "PutItem", TableName=view, Item={**key, **every_type()})
+            ok(server, "UpdateItem", TableName=view, Key=key,
+               UpdateExpression="SET #l = list_append(#l, :l), n = if_not_exists(n, :n) + :n ADD #s :s REMOVE #e",
+               ExpressionAttributeNames={"#l": "list", "#s": "strings", "#e": "empty"},
+               ExpressionAttributeValues={":l": {"L": [{"N": "3"}]}, ":n": {"N": "0.5"}, ":s": {"SS": ["c"]}})
+        ok(server, "PutItem", TableName=view, Item={**key, **every_type()})
+        ok(server, "DeleteItem", TableName=view, Key=key)
+    for number in range(16):
+        key = {"h": {"S": f"large {number % 4}"}}
+        asked.append(("simple", key))
+        ok(server, "PutItem", TableName="simple", Item={**key, "text": {"S": f"{number} " * 15000}})
+    key = {"h": {"S": "q"}, "r": {"B": "/w=="}}
+    asked.append(("quiet", key))
+    ok(server, "PutItem", TableName="quiet", Item={**key, "a": {"N": "1"}})
+    asked += [("simple", {"h": {"S": name}}) for name in ("one", "two", "three")]
+    ok(server, "PutItem", TableName="simple", Item={"h": {"S": "three"}, "n": {"N": "3"}})
+    ok(server, "TransactWriteItems", ClientRequestToken="golden", TransactItems=[
+        {"Put": {"TableName": "simple", "Item": {"h": {"S": "one"}, "n": {"N": "1"}}}},
+        {"Update": {"TableName": "simple", "Key": {"h": {"S": "two"}}, "UpdateExpression": "ADD n :two",
+                    "ExpressionAttributeValues": {":two": {"N": "2"}}}},
+        {"Delete": {"TableName": "simple", "Key": {"h": {"S": "three"}}}},
+        {"ConditionCheck": {"TableName": "quiet", "Key": key, "ConditionExpression": "attribute_exists(h)"}}])
+    ok(server, "PutItem", TableName="dropped", Item={"h": {"S": "gone with its table"}})
+    ok(server, "DeleteTable", TableName="dropped")
+    ann, bob = [chat.Person(server, handle) for handle in HANDLES]
+    conversation = ann.open(bob)
+    for text in ("Hello", "x" * 700, "y" * 701, "世" * 5000):
+        ann.send(conversation, text)
+    bob.send(conversation, "Hello yourself")
+    bob.read(conversation, 3)
+    return asked
+
+
+def pack(server, archive):
+    """The directory without what belongs to a running server, and without its key."""
+    left_out = {"data/credentials", "data/url", "data/LOCK"}
+    with tarfile.open(archive, "w:xz") as out:
+        out.add(server.data, "data", filter=lambda entry: None if entry.name in left_out else entry)
+
+
+# ---- reading ----
+
+def records(server, arn, shard):
+    found = []
+    iterator = ok(server, "GetShardIterator", streams=True, StreamArn=arn, ShardId=shard,
+                  ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    while iterator:
+        page = ok(server, "GetRecords", streams=True, ShardIterator=iterator)
+        found += page["Records"]
+        iterator = page.get("NextShardIterator") if page["Records"] else None
+    return found
+
+
+def read_streams(server):
+    found = {}
+    for stream in ok(server, "ListStreams", streams=True)["Streams"]:
+        told = ok(server, "DescribeStream", streams=True, StreamArn=stream["StreamArn"])["StreamDescription"]
+        found[stream["StreamArn"]] = {
+            "description": told,
+            "records": [records(server, stream["StreamArn"], shard["ShardId"]) for shard in told["Shards"]]}
+    return found
+
+
+def read_chat(server):
+    found = {}
+    for handle in HANDLES:
+        person = chat.Person(server, handle, known=True)
+        inbox = person.inbox()
+        found[handle] = {"inbox": inbox, "events": {c: person.events(c) for c in inbox},
+                         "history": {c: person.history(c) for c in inbox}}
+    return found
+
+
+def read_all(server, asked):
+    """Everything that a client can learn."""
+    names = ok(server, "ListTables")["TableNames"]
+    return {
+        "tables": [ok(server, "DescribeTable", TableName=name) for name in names],
+        "asked": [[table, key] for table, key in asked],
+        "items": [ok(server, "GetItem", TableName=table, Key=key) for table, key in asked],
+        "queries": [ok(server, "Query", TableName=table, KeyConditionExpression="h = :h", ScanIndexForward=forward,
+                       ExpressionAttributeValues={":h": {"S": table}}) for table in VIEWS for forward in (True, False)],
+        "streams": read_streams(server),
+        "chat": read_chat(server),
+    }
+
+
+def verify_log(server):
+    run = subprocess.run([str(headwater.program()), "log", "verify", "--data", str(server.data)], capture_output=True,
+                         text=True, timeout=headwater.WAIT_S, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
