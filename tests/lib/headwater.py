@@ -63,6 +63,11 @@ def plain_environment(extra=None):
     return {**kept, **(extra or {})}
 
 
+def heed_interrupts():
+    """A shell that runs the tests in the background has SIGINT ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Output:
     """A pipe's lines as they come. wait_for() returns a line's match as soon as it is there."""
 
@@ -117,7 +122,7 @@ class Process:
         self.popen = subprocess.Popen(
             [*map(str, under), str(program(hooks=hooks)), *map(str, arguments)], cwd=cwd, text=True,
             env=plain_environment(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, errors="replace")
+            stderr=subprocess.PIPE, errors="replace", preexec_fn=heed_interrupts)
         self.out = Output(self.popen.stdout)
         self.err = Output(self.popen.stderr)
 
