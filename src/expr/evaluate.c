@@ -1,5 +1,5 @@
 /* Conditions over an item, updates of an item and projections: functions of program, binding and
- * item only. */
+ * item only (expr I2, I6). */
 #include "expr/expr_priv.h"
 #include "item/number.h"
 

@@ -4,7 +4,7 @@
  * A wrong syntax is told before anything else that is wrong, wherever it stands; of the rest, what
  * is found first in the text. Two things are told at once: parentheses around nothing but
  * parentheses, and nesting past what the limit of operators can need, so that recursion is bounded
- * and time is linear. */
+ * and time is linear (expr I3, I5). */
 #include "base/mem.h"
 #include "expr/expr_priv.h"
 

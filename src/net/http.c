@@ -7,7 +7,7 @@
  * may not move then. What http_parser is lenient about is refused here: bare line feeds and
  * carriage returns, blanks where none belong, folded lines, more than one Host, empty lengths;
  * chunks.c reads chunked bodies. Two programs that read a message differently are how requests are
- * smuggled, so what could be read in two ways is refused. */
+ * smuggled, so what could be read in two ways is refused (net I3). */
 #include "net/net_priv.h"
 
 #include "base/assert.h"

@@ -3,7 +3,7 @@
  * plain SHA-256 calls are used: the fetching interface costs more than the hash at these lengths.
  *
  * A derived key is kept only when it proved right, so that made-up credentials cannot push the real
- * ones out. */
+ * ones out (net I7). */
 #include "net/sigv4_priv.h"
 
 #include "base/digest.h"

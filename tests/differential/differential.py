@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares numbers and expressions of the program with the reference, case by random case.
+"""Compares numbers and expressions of the program with the reference, case by random case (item I3, I4, I9; expr I6, I8).
 
     tests/differential/differential.py [--cases N] [--seed SEED]
 

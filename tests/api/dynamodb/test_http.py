@@ -1,4 +1,7 @@
-"""The server's HTTP, by raw sockets: what is malformed gets one clear 4xx and changes nothing, limits are where they are stated."""
+"""The server's HTTP, by raw sockets: what is malformed gets one clear 4xx and changes nothing, limits are where they are stated.
+
+net I2 to I5, server I1 and I2, base I6 and I8.
+"""
 
 import json
 import re

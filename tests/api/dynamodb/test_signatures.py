@@ -1,4 +1,4 @@
-"""Signatures: every way in which one is wrong, in DynamoDB's order and words; a wrong one changes nothing and tells nothing."""
+"""Signatures: every way in which one is wrong, in DynamoDB's order and words; a wrong one changes nothing and tells nothing (net I7, I8; server I1)."""
 
 import datetime
 import json

@@ -1,5 +1,5 @@
 /* expr: conditions, updates, projections and key ranges say what DynamoDB says, and refuse in its
- * words. */
+ * words (expr I3, I5, I6, I7). */
 #include "expr/expr.h"
 
 #include "check.h"

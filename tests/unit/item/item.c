@@ -1,5 +1,5 @@
 /* item: the encoding is canonical, the JSON form comes back as it went in, refusals read like
- * DynamoDB's. */
+ * DynamoDB's (item I1, I3, I6, I7, I8). */
 #include "item/item.h"
 
 #include "check.h"
