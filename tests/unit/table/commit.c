@@ -381,9 +381,9 @@ static void a_token_is_known_after_a_restart_and_forgotten_in_time(void)
     CHECK(job_run(&seat, &job) == OK && !job.token_known);
     CHECK(get(&seat, "t", "k") == 3);
     before = log_visible(store->log);
-    store_forget_tokens(store, now + 3 * TOKEN_KEPT_MS);
+    store_forget_tokens(store, now + 4 * TOKEN_KEPT_MS);
     CHECK(log_visible(store->log) == before + 1);
-    store_forget_tokens(store, now + 3 * TOKEN_KEPT_MS);
+    store_forget_tokens(store, now + 4 * TOKEN_KEPT_MS);
     CHECK(log_visible(store->log) == before + 1);
     job.token = "twice";
     CHECK(job_run(&seat, &job) == OK && !job.token_known); /* its row is gone before its time */
