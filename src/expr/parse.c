@@ -414,17 +414,15 @@ static bool parse_not(struct parser *parser, struct part *out)
     return true;
 }
 
-/* A group, whatever is in it, and a comparison if it goes on as one. */
-static bool parse_primary(struct parser *parser, struct part *out)
+/* Parentheses around what parse_inner reads, which may not be parentheses alone. */
+static bool parse_group(struct parser *parser, struct part *out,
+                        bool parse_inner(struct parser *parser, struct part *out))
 {
-    if (!at_sign(parser, "(")) {
-        return parse_part(parser, out) && parse_comparison(parser, out);
-    }
     if (too_deep(parser)) {
         return false;
     }
     advance(parser);
-    if (!parse_or(parser, out) || !take_sign(parser, ")")) {
+    if (!parse_inner(parser, out) || !take_sign(parser, ")")) {
         return false;
     }
     parser->depth--;
@@ -432,7 +430,14 @@ static bool parse_primary(struct parser *parser, struct part *out)
         return refuse(parser, "The expression has redundant parentheses;");
     }
     out->group = true;
-    return parse_comparison(parser, out);
+    return true;
+}
+
+/* A group, whatever is in it, and a comparison if it goes on as one. */
+static bool parse_primary(struct parser *parser, struct part *out)
+{
+    bool good = at_sign(parser, "(") ? parse_group(parser, out, parse_or) : parse_part(parser, out);
+    return good && parse_comparison(parser, out);
 }
 
 static bool compare_of(const struct parser *parser, enum compare_op *op)
@@ -527,22 +532,10 @@ static bool parse_part(struct parser *parser, struct part *out)
 /* An operand, maybe in parentheses. */
 static bool parse_operand_part(struct parser *parser, struct part *out)
 {
-    if (!at_sign(parser, "(")) {
-        return parse_part(parser, out) && as_operand(parser, out);
+    if (at_sign(parser, "(")) {
+        return parse_group(parser, out, parse_operand_part);
     }
-    if (too_deep(parser)) {
-        return false;
-    }
-    advance(parser);
-    if (!parse_operand_part(parser, out) || !take_sign(parser, ")")) {
-        return false;
-    }
-    parser->depth--;
-    if (out->group) {
-        return refuse(parser, "The expression has redundant parentheses;");
-    }
-    out->group = true;
-    return true;
+    return parse_part(parser, out) && as_operand(parser, out);
 }
 
 static bool parse_operand(struct parser *parser, uint32_t *out)
@@ -749,22 +742,8 @@ static bool parse_update(struct parser *parser)
  * be added to. */
 static bool parse_set_term(struct parser *parser, struct part *out)
 {
-    if (!at_sign(parser, "(")) {
-        return parse_operand_part(parser, out);
-    }
-    if (too_deep(parser)) {
-        return false;
-    }
-    advance(parser);
-    if (!parse_set_value(parser, out) || !take_sign(parser, ")")) {
-        return false;
-    }
-    parser->depth--;
-    if (out->group) {
-        return refuse(parser, "The expression has redundant parentheses;");
-    }
-    out->group = true;
-    return true;
+    return at_sign(parser, "(") ? parse_group(parser, out, parse_set_value)
+                                : parse_operand_part(parser, out);
 }
 
 static bool parse_set_value(struct parser *parser, struct part *out)
