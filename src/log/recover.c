@@ -152,6 +152,10 @@ enum err scan_segment(struct scan *scan, struct segment *segment, struct frame_r
         if (!follows(scan, &header)) {
             return OK;
         }
+        if (sectors_of(HEADER + (uint64_t)header.payload_len) > reader->size - *at) {
+            return scan_damage(scan, segment->number, *at,
+                               "The file is cut short behind this frame");
+        }
         place.sector = (uint32_t)(*at / SECTOR);
         place.records = 0;
         if (header.kind == FRAME_DATA && frame_walk(&header, payload, index_record, &place) != OK) {

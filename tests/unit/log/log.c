@@ -193,6 +193,24 @@ static void damage_is_never_taken_for_an_end(void)
     CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
 }
 
+/* A frame is filled up to its last sector, so a file that ends sooner has lost something. */
+static void a_file_cut_short_behind_a_frame_is_damage(void)
+{
+    char path[400];
+    off_t start;
+    off_t end;
+    char byte;
+    struct log_report report;
+    make_tail(path, sizeof(path), &start, &end);
+    int fd = open(path, O_RDONLY);
+    CHECK(pread(fd, &byte, 1, end - 1) == 1 && byte == 0);
+    close(fd);
+    CHECK(truncate(path, end - 1) == 0);
+    CHECK(log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED && report.offset == (uint64_t)start);
+    CHECK(open_log(0, ERR_DAMAGED, &report) == NULL && report.offset == (uint64_t)start);
+    CHECK(report.file[0] != 0 && strstr(report.reason, "cut short") != NULL);
+}
+
 /* The mark of a clean stop says that nothing comes after it; it must be gone before something does.
  */
 static void a_frame_torn_after_a_clean_stop_is_cut_off(void)
@@ -509,6 +527,7 @@ int main(void)
     RUN(a_stream_is_read_from_segments_and_tail_alike);
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
+    RUN(a_file_cut_short_behind_a_frame_is_damage);
     RUN(a_frame_torn_after_a_clean_stop_is_cut_off);
     RUN(an_end_frame_that_is_lost_is_damage);
     RUN(a_frame_in_another_frames_place_is_damage);
