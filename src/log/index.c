@@ -78,7 +78,7 @@ void index_add(struct segment_index *index, uint64_t stream, const struct index_
 
 /* ---- on disk ---- */
 
-static void encode(const struct segment_index *index, struct buf *out)
+void index_encode(const struct segment_index *index, struct buf *out)
 {
     buf_add_u32(out, (uint32_t)index->count);
     for (size_t i = 0; i < index->count; i++) {
@@ -99,7 +99,7 @@ static void encode(const struct segment_index *index, struct buf *out)
     }
 }
 
-static enum err decode(struct bytes payload, struct segment_index *index)
+enum err index_decode(struct bytes payload, struct segment_index *index)
 {
     struct cursor cursor = cursor_of(payload);
     uint32_t streams;
@@ -134,7 +134,7 @@ enum err index_write(struct log *log, struct segment *segment, const struct segm
     static const uint8_t header_room[HEADER];
     buf_init(&out, 0xffffffffu);
     buf_add(&out, bytes_of(header_room, sizeof(header_room)));
-    encode(index, &out);
+    index_encode(index, &out);
     if (out.failed) {
         buf_fini(&out);
         return ERR_RANGE;
@@ -208,7 +208,7 @@ enum err index_load(struct log *log, const struct segment *segment, struct segme
     enum err err = ERR_NOT_FOUND;
     if (segment->indexed) {
         err = frame_reader_at(&reader, segment->index_at, &header, &payload);
-        err = err == OK && header.kind == FRAME_INDEX ? decode(payload, index) : ERR_DAMAGED;
+        err = err == OK && header.kind == FRAME_INDEX ? index_decode(payload, index) : ERR_DAMAGED;
         if (err != OK) {
             NOTE(NOTE_WARN, "log.index_made_again", NOTE_S("file", path));
             write_again(log, segment->number);

@@ -230,6 +230,10 @@ struct segment_index *index_new(void);
 void index_free(struct segment_index *index);
 void index_add(struct segment_index *index, uint64_t stream, const struct index_entry *entry);
 const struct stream_index *index_find(const struct segment_index *index, uint64_t stream);
+/* Its payload on disk. */
+void index_encode(const struct segment_index *index, struct buf *out);
+/* Adds a payload's entries to an empty index. ERR_DAMAGED: it is then half filled. */
+MUST_USE enum err index_decode(struct bytes payload, struct segment_index *index);
 /* Writes it behind the end frame; removes what it does not need of the file. */
 MUST_USE enum err index_write(struct log *log, struct segment *segment,
                               const struct segment_index *index);
