@@ -32,7 +32,7 @@ static void any_text(struct fuzz_input *input, struct arena *arena)
     buf_init(&text, 65536);
     struct expr_binding binding = loose_binding(input, arena, &text);
     const struct expr *expr = compile(EXPR_CONDITION, fuzz_copy(arena, buf_bytes(&text)));
-    if (expr != NULL && expr_check(expr, &binding, NULL, arena, &fault) == OK) {
+    if (expr != NULL && check_all(expr, &binding, NULL, arena, &fault) == OK) {
         HOLDS(expr_test(expr, &binding, item, arena, &result, &fault) == OK);
         HOLDS(expr_test(expr, &binding, BYTES_NONE, arena, &result, &fault) == OK);
         if (expr_check_unused(&binding, &fault) != OK) {

@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             HOLDS(expr_test(expr, &binding, item, &arena, &result, &fault) == OK);
             HOLDS(result == expected);
         }
-    } else if (expr != NULL && expr_check(expr, &binding, &schema, &arena, &fault) == OK) {
+    } else if (expr != NULL && check_all(expr, &binding, &schema, &arena, &fault) == OK) {
         HOLDS(expr_test(expr, &binding, item, &arena, &result, &fault) == OK);
     }
     buf_fini(&grammar.text);

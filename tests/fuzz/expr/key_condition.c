@@ -81,7 +81,7 @@ static void compare(struct grammar *grammar, const struct key_schema *schema, st
     }
     const struct expr *condition = compile(EXPR_CONDITION, text);
     HOLDS(condition != NULL);
-    HOLDS(expr_check(condition, binding, NULL, grammar->arena, &fault) == OK);
+    HOLDS(check_all(condition, binding, NULL, grammar->arena, &fault) == OK);
     HOLDS(expr_test(condition, binding, grammar->item, grammar->arena, &truth, &fault) == OK);
     HOLDS(in_range(range, key.bytes) == truth);
     HOLDS(!truth || range->hash == key.hash);
@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes text = fuzz_copy(&arena, buf_bytes(&grammar.text));
     const struct expr *expr = compile(EXPR_KEY_CONDITION, text);
     bool bound = expr != NULL && (made ? bind(&grammar, expr, &schema, &binding, &fault)
-                                       : expr_check(expr, &binding, &schema, &arena, &fault) == OK);
+                                       : check_all(expr, &binding, &schema, &arena, &fault) == OK);
     if (bound) {
         try_range(&grammar, &schema, text, &binding, expr);
     }

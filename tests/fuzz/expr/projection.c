@@ -45,7 +45,7 @@ static void any_text(struct fuzz_input *input, struct arena *arena)
     buf_init(&text, 65536);
     struct expr_binding binding = loose_binding(input, arena, &text);
     const struct expr *expr = compile(EXPR_PROJECTION, fuzz_copy(arena, buf_bytes(&text)));
-    if (expr != NULL && expr_check(expr, &binding, NULL, arena, &fault) == OK) {
+    if (expr != NULL && check_all(expr, &binding, NULL, arena, &fault) == OK) {
         HOLDS(expr_project(expr, &binding, item, arena, &projected, &fault) == OK);
         HOLDS(item_check(projected) == OK && projected.len <= item.len);
     }

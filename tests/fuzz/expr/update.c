@@ -342,7 +342,7 @@ static void any_text(struct fuzz_input *input, struct arena *arena)
     buf_init(&text, 65536);
     struct expr_binding binding = loose_binding(input, arena, &text);
     const struct expr *expr = compile(EXPR_UPDATE, fuzz_copy(arena, buf_bytes(&text)));
-    if (expr != NULL && expr_check(expr, &binding, &schema, arena, &fault) == OK) {
+    if (expr != NULL && check_all(expr, &binding, &schema, arena, &fault) == OK) {
         enum err err = expr_update(expr, &binding, item, true, arena, &result, &fault);
         HOLDS(err == OK ? item_check(result.item) == OK : err == ERR_FAULT);
         struct value before;

@@ -149,13 +149,13 @@ static void read_sound(struct bytes item, const struct shape *shape, struct aren
     }
     struct buf text;
     struct bytes again;
-    struct item_fault fault;
+    struct item_reading reading = {0};
     buf_init(&text, 1u << 20);
     item_to_json(&text, item);
     HOLDS(!text.failed && fuzz_is_utf8(buf_bytes(&text)));
-    enum err err = item_from_json(fuzz_parse_json(buf_bytes(&text)), arena, &again, &fault);
+    enum err err = item_from_json(fuzz_parse_json(buf_bytes(&text)), arena, &again, &reading);
     /* DynamoDB counts the attribute's own level: what a request may not hold cannot come back. */
-    bool deep = err == ERR_FAULT && fault.kind == ITEM_REFUSED_DEPTH;
+    bool deep = err == ERR_FAULT && reading.fault.kind == ITEM_REFUSED_DEPTH;
     HOLDS(deep || (err == OK && bytes_equal(again, item)));
     buf_fini(&text);
 }

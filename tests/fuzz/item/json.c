@@ -115,7 +115,7 @@ static void add_nested(struct buf *out, struct fuzz_input *input, struct arena *
 static void check_item(struct bytes text, struct arena *arena)
 {
     static struct json_parser *parser;
-    struct item_fault fault = {.text = {0}};
+    struct item_reading reading = {0};
     struct bytes item;
     struct bytes again;
     struct json root;
@@ -125,16 +125,16 @@ static void check_item(struct bytes text, struct arena *arena)
     if (json_parse(parser, text, &root) != OK) {
         return;
     }
-    (void)value_from_json(root, arena, &value, &fault);
+    (void)value_from_json(root, arena, &value, &reading);
     for (int expected = EXPECT_STRING; expected <= EXPECT_STRUCT; expected++) {
         json_mismatch_text((enum json_expected)expected, root, "java.lang.Object", words,
                            sizeof(words));
     }
-    enum err err = item_from_json(root, arena, &item, &fault);
+    enum err err = item_from_json(root, arena, &item, &reading);
     HOLDS(err == OK || err == ERR_FAULT);
     if (err == ERR_FAULT) {
-        HOLDS(fault.kind == ITEM_REFUSED_SERIALIZATION || fault.text[0] != 0);
-        HOLDS(fault.kind != ITEM_REFUSED_DEPTH || fault.depth >= ITEM_DEPTH_MAX);
+        HOLDS(reading.fault.kind == ITEM_REFUSED_SERIALIZATION || reading.fault.text[0] != 0);
+        HOLDS(reading.fault.kind != ITEM_REFUSED_DEPTH || reading.fault.depth >= ITEM_DEPTH_MAX);
         return;
     }
     HOLDS(item_check(item) == OK);
@@ -142,7 +142,7 @@ static void check_item(struct bytes text, struct arena *arena)
     buf_init(&out, 1u << 20);
     item_to_json(&out, item);
     HOLDS(!out.failed);
-    HOLDS(item_from_json(fuzz_parse_json(buf_bytes(&out)), arena, &again, &fault) == OK);
+    HOLDS(item_from_json(fuzz_parse_json(buf_bytes(&out)), arena, &again, &reading) == OK);
     HOLDS(bytes_equal(item, again));
     buf_fini(&out);
 }

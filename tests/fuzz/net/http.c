@@ -213,6 +213,18 @@ static struct loop *the_loop(void)
     return loop;
 }
 
+/* "100 Continue" is for a body that is still to come, so the cuts decide about it. */
+static void add_answers(struct bytes out)
+{
+    const struct bytes interim = BYTES("HTTP/1.1 100 Continue\r\n\r\n");
+    for (size_t i = 0; i < out.len; i++) {
+        while (bytes_start_with(bytes_of(out.ptr + i, out.len - i), interim)) {
+            i += interim.len;
+        }
+        buf_add(&transcript, bytes_of(out.ptr + i, i < out.len ? 1 : 0));
+    }
+}
+
 /* Feeds the input in pieces; what came of it is the transcript and what was sent back. */
 static void run(const size_t *cuts, size_t count, bool late, struct buf *out)
 {
@@ -240,7 +252,7 @@ static void run(const size_t *cuts, size_t count, bool late, struct buf *out)
     buf_printf(&transcript, "%d %d %d", connection->state == CONNECTION_CLOSING,
                connection->close_after_send, (int)refused);
     if (refused == 0) {
-        buf_add(&transcript, buf_bytes(&connection->out));
+        add_answers(buf_bytes(&connection->out));
     } else {
         /* Of two faults at one place the cuts decide which is told. */
         HOLDS(refused == 1 && connection->state == CONNECTION_CLOSING);
