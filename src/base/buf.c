@@ -48,15 +48,6 @@ uint8_t *buf_room(struct buf *buf, size_t n)
     return buf->ptr + buf->len;
 }
 
-void buf_add(struct buf *buf, struct bytes data)
-{
-    uint8_t *room = buf_room(buf, data.len);
-    if (room != NULL && data.len > 0) {
-        memcpy(room, data.ptr, data.len);
-        buf->len += data.len;
-    }
-}
-
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     va_list list;

@@ -21,12 +21,25 @@ void buf_fini(struct buf *buf);
 void buf_clear(struct buf *buf);
 /* Room for n more bytes at ptr + len, or NULL (then failed is set). The caller adds to len. */
 uint8_t *buf_room(struct buf *buf, size_t n);
-void buf_add(struct buf *buf, struct bytes data);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline struct bytes buf_bytes(const struct buf *buf)
 {
     return bytes_of(buf->ptr, buf->len);
+}
+
+/* Here, so that a short literal is a store or two: an answer is made of forty of them. */
+static inline void buf_add(struct buf *buf, struct bytes data)
+{
+    if (data.len == 0) {
+        return;
+    }
+    bool roomy = !buf->failed && data.len <= buf->cap - buf->len;
+    uint8_t *room = roomy ? buf->ptr + buf->len : buf_room(buf, data.len);
+    if (room != NULL) {
+        memcpy(room, data.ptr, data.len);
+        buf->len += data.len;
+    }
 }
 
 static inline void buf_add_byte(struct buf *buf, uint8_t byte)
