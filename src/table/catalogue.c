@@ -32,6 +32,8 @@ static size_t name_place(const struct catalogue *catalogue, struct bytes name);
 static size_t id_place(const struct catalogue *catalogue, uint64_t id);
 static size_t arn_place(const struct catalogue *catalogue, struct bytes arn);
 static struct stream_node *stream_by_id(const struct catalogue *catalogue, uint64_t id);
+static bool is_new_table(const struct catalogue *catalogue, const struct table *table);
+static bool is_new_stream(const struct catalogue *catalogue, const struct stream *stream);
 
 /* ---- looking up ---- */
 
@@ -179,10 +181,14 @@ enum err catalogue_add_table(const struct catalogue *before, const struct log_re
     struct stream_node *stream = NULL;
     struct table_node *node = NULL;
     TRY(read_described_table(record->body, &table, &stream_id, &stream_item));
+    if (!is_new_table(before, &table)) {
+        return ERR_DAMAGED;
+    }
     if (stream_id != 0) {
         TRY(make_stream(stream_item, record->commit, UINT64_MAX, &stream));
     }
-    enum err err = make_table(record->body, stream, &node);
+    bool sound = stream == NULL || is_new_stream(before, &stream->stream);
+    enum err err = sound ? make_table(record->body, stream, &node) : ERR_DAMAGED;
     if (err != OK) {
         release_stream(stream);
         return err;
@@ -211,7 +217,11 @@ enum err catalogue_drop_table(const struct catalogue *before, const struct log_r
         return ERR_DAMAGED;
     }
     if (stream_id != 0) {
+        const struct stream_node *open = stream_by_id(before, stream_id);
         TRY(read_described_stream(stream_item, &stream));
+        if (open == NULL || !bytes_equal(open->stream.arn, stream.arn)) {
+            return ERR_DAMAGED;
+        }
         TRY(make_stream(stream_item, stream.first_commit, record->commit, &closed));
     }
     struct catalogue *catalogue = copy_of(before, record->commit);
@@ -246,6 +256,10 @@ enum err catalogue_load_stream(struct catalogue *catalogue, struct bytes value)
     TRY(cursor_u64(&cursor, &last));
     TRY(cursor_bytes(&cursor, cursor_left(&cursor), &item));
     TRY(make_stream(item, first, last, &node));
+    if (!is_new_stream(catalogue, &node->stream)) {
+        release_stream(node);
+        return ERR_DAMAGED;
+    }
     insert_stream(catalogue, node);
     return OK;
 }
@@ -258,7 +272,7 @@ enum err catalogue_load_table(struct catalogue *catalogue, struct bytes value)
     struct table_node *node = NULL;
     TRY(read_described_table(value, &table, &stream_id, &stream_item));
     struct stream_node *stream = stream_id == 0 ? NULL : stream_by_id(catalogue, stream_id);
-    if (stream_id != 0 && stream == NULL) {
+    if ((stream_id != 0 && stream == NULL) || !is_new_table(catalogue, &table)) {
         return ERR_DAMAGED;
     }
     TRY(make_table(value, stream, &node));
@@ -385,6 +399,20 @@ static struct stream_node *stream_by_id(const struct catalogue *catalogue, uint6
         }
     }
     return NULL;
+}
+
+/* A second table of a name or an id would make the orders ambiguous; one without a name would be
+ * listed for ever. */
+static bool is_new_table(const struct catalogue *catalogue, const struct table *table)
+{
+    return table->name.len > 0 && catalogue_table(catalogue, table->name) == NULL &&
+           catalogue_table_by_id(catalogue, table->id) == NULL;
+}
+
+static bool is_new_stream(const struct catalogue *catalogue, const struct stream *stream)
+{
+    return stream->arn.len > 0 && catalogue_stream(catalogue, stream->arn) == NULL &&
+           stream_by_id(catalogue, stream->id) == NULL;
 }
 
 /* The first place whose name is not below name; likewise for ids and ARNs. */

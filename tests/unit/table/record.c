@@ -173,6 +173,51 @@ static void a_dump_is_one_line_of_json(void)
     arena_fini(&arena);
 }
 
+/* The order of a catalogue knows one table of a name and of an id, and one stream of an ARN. */
+static void a_second_table_of_a_name_is_damage(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t id;
+        const char *arn;
+        uint64_t stream_id;
+        enum err expected;
+    } cases[] = {
+        {"one", 300, "arn-one", 301, OK},          {"one", 302, "arn-two", 303, ERR_DAMAGED},
+        {"two", 300, "arn-two", 303, ERR_DAMAGED}, {"two", 302, "arn-one", 303, ERR_DAMAGED},
+        {"two", 302, "arn-two", 301, ERR_DAMAGED}, {"", 302, "arn-two", 303, ERR_DAMAGED},
+        {"two", 302, "arn-two", 303, OK},
+    };
+    struct catalogue *catalogue = catalogue_new(TABLE_ID_FIRST);
+    struct arena arena;
+    arena_init(&arena, 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct key_schema schema = {.partition = {BYTES("pk"), VALUE_S}};
+        const struct stream stream = {.id = cases[i].stream_id,
+                                      .table_id = cases[i].id,
+                                      .table_name = bytes_cstr(cases[i].name),
+                                      .arn = bytes_cstr(cases[i].arn),
+                                      .view = STREAM_KEYS_ONLY,
+                                      .schema = schema};
+        const struct table table = {.id = cases[i].id,
+                                    .name = bytes_cstr(cases[i].name),
+                                    .schema = schema,
+                                    .stream = &stream};
+        struct log_record record = {.commit = 5 + i, .count = 1, .kind = KIND_RECORD_TABLE};
+        struct catalogue *after = NULL;
+        CHECK(describe_table(&table, &arena, &record.body) == OK);
+        CHECK(record_catalogue(catalogue, &record, &after) == cases[i].expected);
+        CHECK((after != NULL) == (cases[i].expected == OK));
+        if (after != NULL) {
+            catalogue_unpin(catalogue);
+            catalogue = after;
+        }
+    }
+    CHECK(catalogue->table_count == 2 && catalogue->stream_count == 2);
+    catalogue_unpin(catalogue);
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     RUN(items_read_back);
@@ -182,5 +227,6 @@ int main(void)
     RUN(tokens_read_back);
     RUN(descriptions_read_back_and_refuse_damage);
     RUN(a_dump_is_one_line_of_json);
+    RUN(a_second_table_of_a_name_is_damage);
     return CHECK_RESULT();
 }
