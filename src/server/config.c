@@ -160,6 +160,10 @@ static enum err load_file(struct loading *loading, const char *path)
         snprintf(loading->why, loading->room, "cannot read the configuration file %s", path);
         return ERR_INVALID;
     }
+    if (memchr(text.ptr, 0, text.len) != NULL) {
+        snprintf(loading->why, loading->room, "the configuration file %s holds a zero byte", path);
+        return ERR_INVALID;
+    }
     unsigned line_number = 0;
     while (text.len > 0) {
         const uint8_t *newline = memchr(text.ptr, '\n', text.len);

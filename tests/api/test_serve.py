@@ -160,6 +160,7 @@ def test_a_wrong_option(tmp_path, arguments, says):
     ("\n# comment\nloops\n", "line 3: expected 'key = value' at 'loops'"),
     ("loops = 99\n", "is '99': it must be a number from 0 to 64"),
     ("config = other\n", "line 1: unknown option 'config'"),
+    ("region = eu\0west\n", "holds a zero byte"),
 ])
 def test_a_wrong_configuration_file(tmp_path, text, says):
     file = tmp_path / "settings"
