@@ -17,6 +17,7 @@ static void on_message(wslay_event_context_ptr wslay,
                        const struct wslay_event_on_msg_recv_arg *message, void *arg);
 static void settle(struct ws *ws);
 static void fail(struct ws *ws);
+static void begin_close(struct ws *ws, uint16_t code, struct bytes reason);
 static bool has_token(struct bytes list, struct bytes token);
 
 static const struct wslay_event_callbacks callbacks = {
@@ -175,6 +176,7 @@ static void on_message(wslay_event_context_ptr wslay,
 {
     struct ws *ws = arg;
     struct loop *loop = ws->connection->loop;
+    (void)wslay;
     if (ws->dead || ws->closing) {
         return;
     }
@@ -182,9 +184,7 @@ static void on_message(wslay_event_context_ptr wslay,
         loop->service.ws_text(loop->service.arg, ws, ws->user,
                               bytes_of(message->msg, message->msg_length));
     } else if (message->opcode == WSLAY_BINARY_FRAME) {
-        wslay_event_queue_close(wslay, WSLAY_CODE_UNSUPPORTED_DATA,
-                                (const uint8_t *)"text frames only", 16);
-        ws->closing = true;
+        begin_close(ws, WSLAY_CODE_UNSUPPORTED_DATA, BYTES("text frames only"));
     }
 }
 
@@ -232,12 +232,19 @@ void ws_close(struct ws *ws, uint16_t code, struct bytes reason)
     if (ws->dead || ws->closing || ws->connection->closed) {
         return;
     }
+    begin_close(ws, code, reason);
+    settle(ws);
+}
+
+/* What the peer sent behind is not looked at: were it malformed, wslay would give up its queue, and
+ * the close frame with it. */
+static void begin_close(struct ws *ws, uint16_t code, struct bytes reason)
+{
     ws->closing = true;
+    wslay_event_shutdown_read(ws->wslay);
     if (wslay_event_queue_close(ws->wslay, code, reason.ptr, reason.len) != 0) {
         fail(ws);
-        return;
     }
-    settle(ws);
 }
 
 size_t ws_queued(const struct ws *ws)

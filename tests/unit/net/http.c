@@ -297,12 +297,13 @@ static void published_signatures_are_accepted_and_changed_ones_are_not(void)
     buf_fini(&headers);
 }
 
+static const char handshake[] =
+    "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Protocol: chat.v1\r\n\r\n";
+
 static void a_websocket_carries_text(void)
 {
-    static const char handshake[] =
-        "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Protocol: chat.v1\r\n\r\n";
     static const char hello[] = "\x81\x85\x01\x02\x03\x04ig\x6fhn";
     int fd = dial();
     send_all(fd, handshake, sizeof(handshake) - 1);
@@ -320,6 +321,19 @@ static void a_websocket_carries_text(void)
     send_all(fd, "GET /ws HTTP/1.1\r\nHost: x\r\n\r\n", 29);
     receive(fd, "\r\n\r\n", 1);
     CHECK(strncmp(answer, "HTTP/1.1 426 ", 13) == 0);
+    close(fd);
+}
+
+/* Whatever comes behind it: here a frame that is malformed. */
+static void a_binary_frame_is_told_why_it_ends_the_socket(void)
+{
+    static const char frames[] = "\x82\x82\x01\x02\x03\x04xy\x82\x82\x01\x02\x03\x04xy\x2d\x07";
+    int fd = dial();
+    send_all(fd, handshake, sizeof(handshake) - 1);
+    receive(fd, "\r\n\r\n", 1);
+    send_all(fd, frames, sizeof(frames) - 1);
+    receive(fd, NULL, 0);
+    CHECK(answer_len == 20 && memcmp(answer, "\x88\x12\x03\xebtext frames only", 20) == 0);
     close(fd);
 }
 
@@ -345,6 +359,7 @@ int main(void)
     RUN(heads_have_limits);
     RUN(published_signatures_are_accepted_and_changed_ones_are_not);
     RUN(a_websocket_carries_text);
+    RUN(a_binary_frame_is_told_why_it_ends_the_socket);
     loop_stop(loop, 1000);
     thread_join(&thread);
     loop_close(loop);
