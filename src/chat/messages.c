@@ -179,7 +179,10 @@ static bool send_failed(struct job *job)
         return false;
     }
     send_leave(job);
-    return job_failed(job);
+    if (!job_failed(job)) {
+        job_problem(job, PROBLEM_INTERNAL, NULL); /* no condition of these calls stands alone */
+    }
+    return true;
 }
 
 static void send_read_head(struct job *job)
