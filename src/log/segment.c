@@ -124,7 +124,7 @@ enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
         pthread_cond_signal(&log->worker_wake);
         pthread_cond_wait(&log->segment_ready, &log->mutex);
         next = first_ready(log);
-        err = log->worker_error;
+        err = next != NULL && next->size >= bytes ? OK : log->worker_error;
     }
     if (err == OK) {
         next->state = SEGMENT_OPEN;
@@ -160,8 +160,9 @@ static void worker_run(void *arg)
 }
 
 /* One segment ahead, large enough for what waits: one that is too small is made again under its
- * number, so that numbers stay in the order of commits. Called and returns under the mutex; so do
- * the others. */
+ * number, so that numbers stay in the order of commits. Until then it has no room for anybody: a
+ * frame written into it would go with the file that is replaced. Called and returns under the
+ * mutex; so do the others. */
 static bool worker_prepare(struct log *log)
 {
     struct segment *ready = first_ready(log);
@@ -171,12 +172,16 @@ static bool worker_prepare(struct log *log)
         return false;
     }
     uint64_t number = ready != NULL ? ready->number : log->last == NULL ? 1 : log->last->number + 1;
+    uint64_t size = ready != NULL ? ready->size : 0;
     struct segment *made = NULL;
+    if (ready != NULL) {
+        ready->size = 0;
+    }
     pthread_mutex_unlock(&log->mutex);
     enum err err = segment_make(log, number, bytes, &made);
     pthread_mutex_lock(&log->mutex);
-    if (err == OK && ready != NULL) {
-        ready->size = made->size;
+    if (ready != NULL) {
+        ready->size = err == OK ? made->size : size;
         mem_free(made);
     } else if (err == OK) {
         segment_add(log, made);

@@ -101,6 +101,37 @@ static void a_large_frame_keeps_its_place(void)
     CHECK(!counting.wrong && counting.commit == last);
 }
 
+/* One that is ready, but smaller than this start's segments are to be, is replaced by a larger file
+ * of its number. A frame may go into the one or the other, but not into what is being replaced. */
+static void no_frame_goes_into_a_segment_that_is_being_replaced(void)
+{
+    struct log_report report;
+    struct log_figures figures = {0};
+    struct log *log;
+    char beside[100];
+    const struct log_options large = {.dir = dir, .segment_bytes = 64u << 20, .tail_bytes = 65536};
+    fresh_dir();
+    log = open_log(0, OK, &report);
+    for (unsigned i = 0; i < 4; i++) {
+        append(log, 1, 60000);
+    }
+    while (figures.segments_ready == 0) {
+        thread_pause_ms(1);
+        log_figures(log, &figures);
+    }
+    CHECK(log_close(log, false) == OK);
+    CHECK(log_open(&large, &log, &report) == OK);
+    snprintf(beside, sizeof(beside), "%s/next.tmp", dir);
+    for (unsigned i = 0; i < 1000 && access(beside, F_OK) != 0; i++) {
+        thread_pause_ms(1);
+    }
+    append(log, 1, 60000);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(0, OK, &report);
+    CHECK(report.last_commit == 5 && replay(log, 0) == 5);
+    CHECK(log_close(log, false) == OK);
+}
+
 static void a_stream_is_read_from_segments_and_tail_alike(void)
 {
     struct log_report report;
@@ -524,6 +555,7 @@ int main(void)
 {
     RUN(everything_comes_back_after_a_restart);
     RUN(a_large_frame_keeps_its_place);
+    RUN(no_frame_goes_into_a_segment_that_is_being_replaced);
     RUN(a_stream_is_read_from_segments_and_tail_alike);
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
