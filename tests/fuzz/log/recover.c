@@ -395,9 +395,10 @@ static void use_log(struct log *log, struct made_log *made, size_t end)
         expect_stream(log, made, end, stream);
     }
     append(log, made, &end);
-    HOLDS(log_close(log, fuzz_bool(made->input)) == OK);
+    HOLDS(log_close(log, !made->damaged && fuzz_bool(made->input)) == OK);
     log = open_log(0, &err, &report);
-    HOLDS(err == OK && !report.torn_end);
+    /* A byte that was changed in a segment made ahead is seen only behind what went into it. */
+    HOLDS(err == OK && (!report.torn_end || made->damaged));
     expect_replay(log, made, end);
     HOLDS(log_close(log, false) == OK);
 }

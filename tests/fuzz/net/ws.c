@@ -183,7 +183,7 @@ static void add_messages(struct fuzz_input *input, struct arena *arena, struct b
 /* ---- runs ---- */
 
 /* The frames that were sent, but for pongs: one that waits is given up for a close frame, so the
- * cuts decide about it. */
+ * cuts decide about it; and of two faults at one place they decide which is told. */
 static void add_sent(struct buf *out, struct bytes sent)
 {
     const uint8_t *end = memmem(sent.ptr, sent.len, "\r\n\r\n", 4);
@@ -199,8 +199,9 @@ static void add_sent(struct buf *out, struct bytes sent)
         HOLDS(len < 126 || (cursor_u8(&cursor, &high) == OK && cursor_u8(&cursor, &low) == OK));
         HOLDS(cursor_bytes(&cursor, len < 126 ? len : (size_t)high << 8 | low, &payload) == OK);
         if (first != 0x8a) {
+            bool fault = first == 0x88 && payload.len == 2;
             buf_add_byte(out, first);
-            buf_add(out, payload);
+            buf_add(out, fault ? BYTES("fault") : payload);
         }
     }
 }
