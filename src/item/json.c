@@ -165,23 +165,28 @@ static enum err out_add(struct out *out, struct bytes data)
     return OK;
 }
 
+static size_t put_varint(uint8_t *at, size_t value)
+{
+    size_t len = 0;
+    for (; value >= 0x80; value >>= 7) {
+        at[len++] = (uint8_t)(value | 0x80);
+    }
+    at[len++] = (uint8_t)value;
+    return len;
+}
+
 static enum err out_varint(struct out *out, size_t value)
 {
     uint8_t *room = out_room(out, 10);
     if (room == NULL) {
         return ERR_NOMEM;
     }
-    while (value >= 0x80) {
-        *room++ = (uint8_t)(value | 0x80);
-        value >>= 7;
-        out->len++;
-    }
-    *room = (uint8_t)value;
-    out->len++;
+    out->len += put_varint(room, value);
     return OK;
 }
 
-/* Slides the length of [body, end) in before it. */
+/* Slides the length of [body, end) in before it. What is behind `len` does not move when the output
+ * grows, so the room is made first and the length is put in place. */
 static enum err out_close(struct out *out, size_t body)
 {
     size_t len = out->len - body;
@@ -194,9 +199,7 @@ static enum err out_close(struct out *out, size_t body)
         return ERR_NOMEM;
     }
     memmove(out->ptr + body + width, out->ptr + body, len);
-    out->len = body;
-    TRY(out_varint(out, len));
-    out->len += len;
+    out->len += put_varint(out->ptr + body, len);
     return OK;
 }
 

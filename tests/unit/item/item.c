@@ -279,6 +279,34 @@ static void numbers_print_as_they_should(void)
     }
 }
 
+/* The output grows at 1, 2, 4 KiB: wherever a container's end falls, its content stays. */
+static void small_containers_survive_the_growing_output(void)
+{
+    static char text[5000];
+    static char pad[4200];
+    memset(pad, 'p', sizeof(pad));
+    for (int len = 980; len < 4110; len++) {
+        struct item_reading reading = {0};
+        struct arena own;
+        struct bytes item;
+        struct json root;
+        struct buf again;
+        int written =
+            snprintf(text, sizeof(text),
+                     "{\"a\":{\"S\":\"%.*s\"},\"b\":{\"L\":[{\"BOOL\":true},{\"NULL\":true}]},"
+                     "\"c\":{\"NS\":[\"1\"]},\"d\":{\"M\":{\"e\":{\"BOOL\":false}}}}",
+                     len, pad);
+        arena_init(&own, 0);
+        buf_init(&again, sizeof(text));
+        CHECK(json_parse(parser, bytes_of(text, (size_t)written), &root) == OK);
+        CHECK(item_from_json(root, &own, &item, &reading) == OK && item_check(item) == OK);
+        item_to_json(&again, item);
+        CHECK(bytes_equal(buf_bytes(&again), bytes_of(text, (size_t)written)));
+        buf_fini(&again);
+        arena_fini(&own);
+    }
+}
+
 static void a_number_has_one_form(void)
 {
     static const uint8_t fifty[] = {0xc0, 131, 51};
@@ -329,6 +357,7 @@ int main(void)
     RUN(nesting_has_a_limit);
     RUN(sizes_are_dynamodbs);
     RUN(numbers_print_as_they_should);
+    RUN(small_containers_survive_the_growing_output);
     RUN(a_number_has_one_form);
     RUN(keys_keep_the_order_of_their_sort_part);
     arena_fini(&arena);
