@@ -429,9 +429,10 @@ static inline bool put_function(struct grammar *grammar)
         put(grammar, ",");
     }
     if (function == 2) {
-        const char *type = types[choose(grammar, 10)];
-        put_value(grammar, value_of_s(grammar->arena, bytes_cstr(type)));
-        truth = value.exists && strcmp(type, value_type_name(value.value.tag)) == 0;
+        struct value type =
+            put_value(grammar, value_of_s(grammar->arena, bytes_cstr(types[choose(grammar, 10)])));
+        truth = value.exists && type.tag == VALUE_S &&
+                bytes_equal(type.body, bytes_cstr(value_type_name(value.value.tag)));
     } else if (function == 3) {
         struct meant prefix = put_operand(grammar, value);
         truth = ordered(value, prefix) && value.value.tag != VALUE_N &&
