@@ -14,7 +14,7 @@ enum err credentials_read(const char *path, struct buf *keep, const char **key_i
     uint8_t *text = buf_room(keep, FILE_BYTES_MAX);
     size_t len = file == NULL || text == NULL ? 0 : fread(text, 1, FILE_BYTES_MAX - 1, file);
     if (file != NULL) {
-        fclose(file);
+        (void)fclose(file);
     }
     if (len > 0) {
         text[len] = 0;

@@ -29,7 +29,7 @@ bool signer_set_time(struct signer *signer, uint64_t wall_ms)
     time_t seconds = (time_t)signer->second;
     struct tm utc;
     gmtime_r(&seconds, &utc);
-    strftime(signer->time, sizeof(signer->time), "%Y%m%dT%H%M%SZ", &utc);
+    (void)strftime(signer->time, sizeof(signer->time), "%Y%m%dT%H%M%SZ", &utc);
     snprintf(signer->scope, sizeof(signer->scope), "%.8s/%.*s/%.*s/aws4_request", signer->time,
              BYTES_FMT(signer->region), BYTES_FMT(signer->service));
     derive_key(signer, bytes_of(signer->time, 8), &signer->key);
@@ -61,7 +61,7 @@ void signer_sign(const struct signer *signer, const struct sign_prefix *prefix, 
                  char out[SIGN_HEX_LEN])
 {
     uint8_t digest[SHA256_LEN];
-    char hex[2 * SHA256_LEN];
+    char hex[SHA256_HEX_LEN];
     SHA256_CTX state;
     SHA256_Init(&state);
     add(&state, body);

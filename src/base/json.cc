@@ -86,7 +86,7 @@ static uint8_t *mend_number(uint8_t *p)
     }
     if (magnitude > kMagnitudeMax) {
         std::memset(exponent, '0', static_cast<size_t>(end - exponent));
-        std::memcpy(end - 3, "300", 3);
+        end[-3] = '3';
     }
     return end;
 }

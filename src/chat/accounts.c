@@ -386,7 +386,7 @@ static void session_removed(struct job *job)
 void authenticate(struct job *job, struct bytes token, void (*next)(struct job *job))
 {
     uint8_t hash[SHA256_LEN];
-    if (token.len != TOKEN_LEN * 2) {
+    if (token.len != (size_t)2 * TOKEN_LEN) {
         job_problem(job, PROBLEM_BAD_TOKEN, NULL);
         return;
     }

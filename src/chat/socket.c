@@ -269,7 +269,7 @@ static void resume_loaded(struct job *job)
     buf_add_cstr(&job->text, resume->at == 0 ? "" : ",");
     json_add_string(&job->text, page->cid);
     buf_printf(&job->text, ":{\"from\":%llu,\"to\":%llu,\"recovered\":%s}",
-               (unsigned long long)(resume->first + 1), (unsigned long long)page->head.seq,
+               (unsigned long long)resume->first + 1, (unsigned long long)page->head.seq,
                recovered ? "true" : "false");
     resume->at++;
     resume_next(job);

@@ -141,7 +141,6 @@ static bool size_of(const struct context *context, const struct node *node, stru
     case VALUE_FALSE:
     case VALUE_TRUE:
     case VALUE_NULL:
-        return false;
     default:
         return false;
     }

@@ -161,7 +161,7 @@ static struct expr *finish(struct parser *parser, uint32_t root, const struct ex
         return expr;
     }
 #define MOVE(field)                                                                                \
-    (field).ptr = (field).ptr == NULL ? NULL : own_text + ((field).ptr - parser->lexer.text.ptr)
+    ((field).ptr = (field).ptr == NULL ? NULL : own_text + ((field).ptr - parser->lexer.text.ptr))
     for (size_t i = 0; i < parser->node_count; i++) {
         own_nodes[i] = parser->nodes[i];
         MOVE(own_nodes[i].text);

@@ -253,13 +253,13 @@ void number_add_text(struct buf *buf, struct bytes encoded)
             if (i == exponent) {
                 text[at++] = '.';
             }
-            text[at++] = i < count ? (char)('0' + decimal.digits[i]) : '0';
+            text[at++] = (char)('0' + (i < count ? decimal.digits[i] : 0));
         }
     } else if (exponent <= 0 && count - exponent <= (int)DIGITS_MAX) {
         text[at++] = '0';
         text[at++] = '.';
         for (int i = exponent; i < count; i++) {
-            text[at++] = i < 0 ? '0' : (char)('0' + decimal.digits[i]);
+            text[at++] = (char)('0' + (i < 0 ? 0 : decimal.digits[i]));
         }
     } else {
         text[at++] = (char)('0' + decimal.digits[0]);

@@ -94,7 +94,7 @@ enum err log_close(struct log *log, bool clean)
     }
     segments_stop(log);
     enum err err = OK;
-    if (clean && log->position + 2 * SECTOR <= log->open->size) {
+    if (clean && log->position + (uint64_t)2 * SECTOR <= log->open->size) {
         err = write_mark(log, FRAME_CLEAN, 0);
     }
     enum err closed = file_close(log->fd);
@@ -460,6 +460,7 @@ void mark_bytes(struct log *log, uint64_t commit, uint64_t bytes, uint64_t recor
         log->mark_cap = log->mark_cap == 0 ? 64 : log->mark_cap * 2;
         log->marks = mem_realloc(log->marks, log->mark_cap * sizeof(log->marks[0]));
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): no marks is no room, which was made */
     log->marks[log->mark_count++] = (struct byte_mark){commit, log->bytes_written};
 }
 

@@ -206,6 +206,7 @@ uint64_t sectors_of(uint64_t bytes); /* rounded up, in bytes */
 /* data is not empty. */
 static inline bool is_zero(struct bytes data)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): said above */
     return data.ptr[0] == 0 && memcmp(data.ptr, data.ptr + 1, data.len - 1) == 0;
 }
 /* Walks a data payload. fn may be NULL. ERR_DAMAGED when it is not what the format says. */

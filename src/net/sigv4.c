@@ -55,7 +55,7 @@ static bool check_signed(const struct http_request *request,
                          const struct authorization *authorization, struct sigv4_result *result);
 static bool check_age(const struct sigv4_policy *policy, struct bytes stamp, uint64_t date_ms,
                       struct sigv4_result *result);
-static bool check_body(const struct http_request *request, char body_hash[2 * SHA256_LEN],
+static bool check_body(const struct http_request *request, char body_hash[SHA256_HEX_LEN],
                        struct sigv4_result *result);
 static bool make_canonical(const struct http_request *request,
                            const struct authorization *authorization, struct bytes body_hash,
@@ -168,7 +168,7 @@ size_t string_to_sign(struct bytes stamp, struct bytes scope, struct bytes canon
     const struct bytes algorithm = BYTES("AWS4-HMAC-SHA256\n");
     uint8_t digest[SHA256_LEN];
     struct text text = {out, out + TO_SIGN_MAX};
-    if (algorithm.len + stamp.len + 1 + scope.len + 1 + 2 * SHA256_LEN > TO_SIGN_MAX) {
+    if (algorithm.len + stamp.len + 1 + scope.len + 1 + SHA256_HEX_LEN > TO_SIGN_MAX) {
         return 0;
     }
     digest_sha256(canonical, digest);
@@ -178,7 +178,7 @@ size_t string_to_sign(struct bytes stamp, struct bytes scope, struct bytes canon
     text_add(&text, scope);
     text_add_byte(&text, '\n');
     digest_hex(bytes_of(digest, sizeof(digest)), (char *)text.at);
-    return (size_t)(text.at - out) + 2 * SHA256_LEN;
+    return (size_t)(text.at - out) + SHA256_HEX_LEN;
 }
 
 /* ---- checking ---- */
@@ -188,7 +188,7 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
 {
     struct authorization authorization;
     char stamp_text[STAMP_LEN + 1] = {0};
-    char body_hash[2 * SHA256_LEN];
+    char body_hash[SHA256_HEX_LEN];
     uint8_t to_sign[TO_SIGN_MAX];
     uint64_t date_ms;
     struct bytes canonical;
@@ -234,7 +234,7 @@ static bool check_signature(struct sigv4_context *context, struct bytes secret, 
 {
     struct hmac_key scratch;
     uint8_t digest[SHA256_LEN];
-    char expected[2 * SHA256_LEN];
+    char expected[SHA256_HEX_LEN];
     bool found;
     const struct hmac_key *key = signing_key(context, authorization->credential, secret,
                                              authorization->parts + 1, &scratch, &found);
@@ -260,7 +260,9 @@ static void refuse(struct sigv4_result *result, enum sigv4_refusal refusal, cons
     vsnprintf(result->text, sizeof(result->text), format, list);
     va_end(list);
     for (char *at = result->text; *at != 0; at++) {
-        *at = (*at < ' ' || *at > '~') && *at != '\n' ? '?' : *at;
+        if ((*at < ' ' || *at > '~') && *at != '\n') {
+            *at = '?';
+        }
     }
 }
 
@@ -533,7 +535,7 @@ static bool check_age(const struct sigv4_policy *policy, struct bytes stamp, uin
     return false;
 }
 
-static bool check_body(const struct http_request *request, char body_hash[2 * SHA256_LEN],
+static bool check_body(const struct http_request *request, char body_hash[SHA256_HEX_LEN],
                        struct sigv4_result *result)
 {
     unsigned count;
@@ -541,7 +543,7 @@ static bool check_body(const struct http_request *request, char body_hash[2 * SH
     digest_sha256(request->body, digest);
     digest_hex(bytes_of(digest, sizeof(digest)), body_hash);
     struct bytes declared = http_header_get(request, BYTES("x-amz-content-sha256"), &count);
-    if (count == 0 || bytes_equal(declared, bytes_of(body_hash, 2 * SHA256_LEN))) {
+    if (count == 0 || bytes_equal(declared, bytes_of(body_hash, SHA256_HEX_LEN))) {
         return true;
     }
     refuse(result, SIGV4_INVALID,

@@ -8,8 +8,8 @@
 
 #include <openssl/sha.h>
 
-#define STAMP_LEN 16u       /* 20150830T123600Z */
-#define QUERY_PAIRS_MAX 64u /* of one query string */
+#define STAMP_LEN 16u                /* 20150830T123600Z */
+#define QUERY_PAIRS_MAX ((size_t)64) /* of one query string */
 #define TO_SIGN_MAX 512u
 #define CREDENTIAL_MAX 256u
 #define SECRET_MAX 256u

@@ -52,7 +52,7 @@ enum err sigv4_sign(struct sigv4_context *context, const struct sigv4_sign_input
     const struct hmac_key *key =
         signing_key(context, credential, input->secret, parts, &scratch, &found);
     uint8_t digest[SHA256_LEN];
-    char signature[2 * SHA256_LEN];
+    char signature[SHA256_HEX_LEN];
     hmac(key, bytes_of(to_sign, len), digest);
     digest_hex(bytes_of(digest, sizeof(digest)), signature);
     if (!found) {
@@ -77,7 +77,7 @@ static void canonical_request(struct text *text, const struct sigv4_sign_input *
                               struct bytes stamp, struct bytes names)
 {
     uint8_t digest[SHA256_LEN];
-    char body_hash[2 * SHA256_LEN];
+    char body_hash[SHA256_HEX_LEN];
     digest_sha256(input->body, digest);
     digest_hex(bytes_of(digest, sizeof(digest)), body_hash);
     text_add(text, input->method);

@@ -124,11 +124,11 @@ static enum err get_records_run(struct op_call *call, struct reader *reader,
     const struct get_records_in *in = call->in;
     struct get_records_out *out = call->out;
     struct iterator iterator;
-    const struct stream *stream;
+    const struct stream *stream = NULL;
     (void)changes;
     TRY(open_iterator(call, reader, &iterator, &stream));
     struct log_read read = {
-        .stream = stream->id,
+        .stream = stream->id, /* NOLINT(clang-analyzer-core.NullDereference): OK has one */
         .after = iterator.after,
         .until = stream->last_commit,
         .hash_high = UINT64_MAX,

@@ -507,7 +507,8 @@ static enum err charge(struct transaction *transaction, bool replay)
         return OK;
     }
     out->capacities = arena_zalloc(call->arena, transaction->count * sizeof(*out->capacities));
-    const struct table **tables = arena_alloc(call->arena, transaction->count * sizeof(*tables));
+    const struct table **tables =
+        arena_alloc(call->arena, transaction->count * sizeof(const struct table *));
     if (out->capacities == NULL || tables == NULL) {
         return ERR_NOMEM;
     }

@@ -138,8 +138,8 @@ int command_describe_operations(int argc, char **argv)
     }
     buf_init(&text, 4u << 20);
     op_describe_json(&text);
-    fwrite(text.ptr, 1, text.len, stdout);
-    fputc('\n', stdout);
+    buf_add_byte(&text, '\n');
+    bool wrote = !text.failed && fwrite(text.ptr, 1, text.len, stdout) == text.len;
     buf_fini(&text);
-    return EXIT_CLEAN;
+    return wrote && fflush(stdout) == 0 ? EXIT_CLEAN : EXIT_FAILED;
 }

@@ -13,7 +13,7 @@
 
 #define POLL_MS 50u
 #define AWAY_MS 250u /* between looks for a server that is away */
-#define ANSWER_BYTES_MAX (8u * 1024u * 1024u)
+#define ANSWER_BYTES_MAX (8u << 20)
 
 enum called {
     CALL_ANSWERED,
@@ -338,7 +338,7 @@ static int follow_stream(struct tail *tail)
 {
     struct json answer;
     bool ended = false;
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     fprintf(stderr, "headwater: following %s from the %s of its stream\n", tail->table,
             strcmp(tail->from, "start") == 0 ? "start" : "end");
     while (!ended && process_output_is_open()) {

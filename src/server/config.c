@@ -130,7 +130,7 @@ static enum err load_variables(struct loading *loading)
         char name[64] = "HEADWATER_";
         size_t len = strlen(name);
         for (const char *c = options[i].key; *c != 0; c++) {
-            name[len++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+            name[len++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
         }
         name[len] = 0;
         const char *text = process_variable(name);

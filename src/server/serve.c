@@ -58,7 +58,7 @@ static int serve(struct server *server, struct arena *arena)
     const struct config *config = &server->config;
     process_block_signals();
     process_raise_file_limit();
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
 #ifdef HW_TEST_HOOKS
     if (config->test_clock[0] != 0) {
         clock_use_file(config->test_clock);

@@ -189,8 +189,11 @@ enum err directory_list(const char *path, void (*fn)(void *arg, const char *name
     if (directory == NULL) {
         return errno == ENOENT ? ERR_NOT_FOUND : failed("opendir", path);
     }
-    while ((entry = readdir(directory)) !=
-           NULL) { /* NOLINT(concurrency-mt-unsafe): its own stream */
+    for (;;) {
+        entry = readdir(directory); /* NOLINT(concurrency-mt-unsafe): its own stream */
+        if (entry == NULL) {
+            break;
+        }
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
             fn(arg, entry->d_name);
         }

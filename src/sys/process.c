@@ -36,13 +36,13 @@ uint64_t process_raise_file_limit(void)
 void process_block_signals(void)
 {
     sigset_t set = waited_signals();
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     process_ignore_broken_pipe();
 }
 
 void process_ignore_broken_pipe(void)
 {
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
 }
 
 bool process_output_is_open(void)
@@ -89,10 +89,11 @@ uint64_t process_resident_bytes(void)
     if (file == NULL) {
         return 0;
     }
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel writes them, and they fit. */
     if (fscanf(file, "%llu %llu", &total, &resident) != 2) {
         resident = 0;
     }
-    fclose(file);
+    (void)fclose(file);
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 

@@ -3,7 +3,7 @@
  * group may need; a generation number makes clearing free. Committer only. */
 #include "table/table_priv.h"
 
-#define OVERLAY_SLOTS (4u * COMMIT_COUNT_MAX)
+#define OVERLAY_SLOTS ((size_t)4 * COMMIT_COUNT_MAX)
 
 struct overlay_slot {
     uint64_t generation;

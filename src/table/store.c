@@ -17,9 +17,10 @@
 
 #define FORMAT_VERSION 1u
 #define FORMAT_LEN_MAX 65536u
-#define REPLAY_BATCH_BYTES (4u * 1024u * 1024u)
+#define REPLAY_BATCH_BYTES (4u << 20)
+#define FORMAT_TEXT_MAX 64u
 #define READ_QUEUE_MAX 16384u
-#define MIB (1024u * 1024u)
+#define MIB ((uint64_t)1 << 20)
 
 static enum err lock_directory(struct store *store, const char *data, struct store_report *report);
 static enum err check_format(struct store *store, const char *data, struct store_report *report);
@@ -66,7 +67,7 @@ enum err store_open(const struct store_options *options, struct store **out,
     arena_init(&store->names, 0);
     store->region = arena_dup(&store->names, options->region);
     store->account = arena_dup(&store->names, options->account);
-    store->retention_ms = or_default(options->retention_ms, 24u * 3600u * 1000u);
+    store->retention_ms = or_default(options->retention_ms, (uint64_t)24 * 3600 * 1000);
     store->flush_bytes = or_default(options->flush_bytes, 64u * MIB);
     store->throttle_bytes = or_default(options->throttle_bytes, 256u * MIB);
     store->repeat_evaluation = options->repeat_evaluation;
@@ -175,12 +176,16 @@ static enum err lock_directory(struct store *store, const char *data, struct sto
     return file_write(store->lock, text, (size_t)len, 0);
 }
 
+static struct bytes format_text(unsigned version, unsigned epoch, char text[FORMAT_TEXT_MAX])
+{
+    int len = snprintf(text, FORMAT_TEXT_MAX, "headwater data %u\nepoch %u\n", version, epoch);
+    return bytes_of(text, (size_t)len);
+}
+
 static enum err write_format(const char *data, const char *path)
 {
-    char text[64];
-    int len =
-        snprintf(text, sizeof(text), "headwater data %u\nepoch %u\n", FORMAT_VERSION, EPOCH_FIRST);
-    TRY(file_write_all(path, bytes_of(text, (size_t)len), 0600));
+    char text[FORMAT_TEXT_MAX];
+    TRY(file_write_all(path, format_text(FORMAT_VERSION, EPOCH_FIRST, text), 0600));
     return directory_sync(data);
 }
 
@@ -191,6 +196,7 @@ static enum err check_format(struct store *store, const char *data, struct store
     char log[PATH_ROOM];
     unsigned version = 0;
     unsigned epoch = 0;
+    char text[FORMAT_TEXT_MAX];
     struct bytes found;
     TRY(path_in(data, "FORMAT", path, sizeof(path)));
     TRY(path_in(data, "log", log, sizeof(log)));
@@ -204,13 +210,15 @@ static enum err check_format(struct store *store, const char *data, struct store
         return write_format(data, path);
     }
     TRY(file_read_all(path, FORMAT_LEN_MAX, &store->names, &found));
-    int fields = sscanf((const char *)found.ptr, "headwater data %u\nepoch %u", &version, &epoch);
+    /* NOLINTNEXTLINE(cert-err34-c): as many digits as fit are asked for. */
+    int fields = sscanf((const char *)found.ptr, "headwater data %9u\nepoch %9u", &version, &epoch);
     if (fields >= 1 && version != FORMAT_VERSION) {
         return damaged(report, path,
                        "written by a version of Headwater that this one does not "
                        "know: start that version or a newer one");
     }
-    if (fields != 2 || epoch < EPOCH_FIRST || epoch > 9999) {
+    if (fields != 2 || epoch < EPOCH_FIRST || epoch > 9999 ||
+        !bytes_equal(found, format_text(version, epoch, text))) {
         return damaged(report, path, "it cannot be read as the format of a data directory");
     }
     store->epoch = epoch;
