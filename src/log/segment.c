@@ -248,12 +248,16 @@ static void tell_directory(struct log *log, uint64_t segment, const struct segme
     mem_free(entries);
 }
 
+/* The segment of the newest visible commit stays, sealed or not: until a frame in the next one is
+ * durable, nothing else on the disk says where the log ends. */
 static bool worker_remove(struct log *log)
 {
     struct segment *oldest = log->first;
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
+    uint64_t visible = atomic_load_explicit(&log->visible, memory_order_relaxed);
     if (oldest == NULL || oldest->state != SEGMENT_SEALED || oldest->index != NULL ||
-        oldest->last_commit > flushed || oldest->last_commit > log->trim_commit) {
+        oldest->last_commit > flushed || oldest->last_commit > log->trim_commit ||
+        oldest->last_commit >= visible) {
         return false;
     }
     char path[4200];

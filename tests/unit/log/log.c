@@ -435,6 +435,63 @@ static void trimmed_segments_go(void)
     arena_fini(&arena);
 }
 
+/* One group of a commit, durable but not published; the log's older ones may all go. */
+static uint64_t append_unpublished(struct log *log)
+{
+    static char body[9000];
+    memset(body, 'b', sizeof(body));
+    log_set_flushed(log, log_visible(log));
+    log_set_trim(log, log_visible(log));
+    log_group_begin(log, 1000);
+    uint64_t commit = log_commit_begin(log);
+    log_record_add(log, 1, 1, 1, bytes_of(body, sizeof(body)));
+    CHECK(log_append(log) == OK);
+    return commit;
+}
+
+/* All of a segment is flushed and trimmed before the next one has a frame that is shown: a power
+ * cut may still tear that frame, and then only the older segment says where the log ends. */
+static void the_segment_of_the_newest_visible_commit_stays(void)
+{
+    struct log_report report;
+    struct stat status;
+    static const char zeros[512];
+    char first[100];
+    char second[400];
+    uint64_t last = 0;
+    fresh_dir();
+    snprintf(first, sizeof(first), "%s/%020d.log", dir, 1);
+    struct log *log = open_log(0, OK, &report);
+    for (uint64_t commit = append_unpublished(log);
+         strstr(newest_segment(second, sizeof(second)), "00002.log") == NULL;
+         commit = append_unpublished(log)) {
+        log_publish(log, commit);
+        last = commit;
+    }
+    for (int i = 0; i < 1000 && stat(first, &status) == 0 && status.st_size == 256 * 1024; i++) {
+        thread_pause_ms(10); /* until its index is written, and it might go */
+    }
+    for (int i = 0; i < 20; i++) {
+        log_set_trim(log, last); /* the worker looks again */
+        thread_pause_ms(1);
+    }
+    CHECK(log_visible(log) == last && access(first, F_OK) == 0);
+    CHECK(log_close(log, false) == OK);
+    change(second, 0, zeros, sizeof(zeros));
+    log = open_log(last, OK, &report);
+    CHECK(report.torn_end && log != NULL && log_last(log) == last);
+    if (log != NULL) {
+        log_publish(log, append_unpublished(log));
+        for (int i = 0; i < 1000 && access(first, F_OK) == 0; i++) {
+            log_set_flushed(log, last + 1);
+            log_set_trim(log, last + 1);
+            thread_pause_ms(10);
+        }
+        CHECK(access(first, F_OK) != 0);
+        CHECK(log_close(log, true) == OK);
+    }
+}
+
 /* A clock that jumps back does not take the log's time with it, over a restart neither. */
 /* 100 commits c of 1 + c % 3 small records each. */
 static void what_a_kill_would_replay_is_weighed_alike_before_and_after_it(void)
@@ -568,6 +625,7 @@ int main(void)
     RUN(a_missing_index_is_made_again);
     RUN(a_torn_first_frame_of_a_segment_keeps_the_chain);
     RUN(trimmed_segments_go);
+    RUN(the_segment_of_the_newest_visible_commit_stays);
     RUN(what_a_kill_would_replay_is_weighed_alike_before_and_after_it);
     RUN(time_never_goes_back);
     RUN(followers_wake_when_there_is_something);
