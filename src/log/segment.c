@@ -69,7 +69,8 @@ enum err segment_make(struct log *log, uint64_t number, uint64_t bytes, struct s
         IGNORE(file_remove(beside)); /* the first error is the one to tell */
         return err;
     }
-    TRY(directory_sync(log->dir));
+    /* The name stands for the new file, but perhaps not durably: nobody may write into it. */
+    TRY(directory_sync(log->dir) == OK ? OK : ERR_IO);
     struct segment *segment = mem_zalloc(1, sizeof(*segment));
     *segment = (struct segment){
         .number = number, .size = bytes, .first_commit = UINT64_MAX, .state = SEGMENT_READY};
@@ -161,8 +162,9 @@ static void worker_run(void *arg)
 
 /* One segment ahead, large enough for what waits: one that is too small is made again under its
  * number, so that numbers stay in the order of commits. Until then it has no room for anybody: a
- * frame written into it would go with the file that is replaced. Called and returns under the
- * mutex; so do the others. */
+ * frame written into it would go with the file that is replaced. On a full disk the smaller file is
+ * still there; after any other failure it is made again before it is used, since the name may stand
+ * for a file that a power cut takes away. Called and returns under the mutex; so do the others. */
 static bool worker_prepare(struct log *log)
 {
     struct segment *ready = first_ready(log);
@@ -181,7 +183,7 @@ static bool worker_prepare(struct log *log)
     enum err err = segment_make(log, number, bytes, &made);
     pthread_mutex_lock(&log->mutex);
     if (ready != NULL) {
-        ready->size = err == OK ? made->size : size;
+        ready->size = err == OK ? made->size : err == ERR_FULL ? size : 0;
         mem_free(made);
     } else if (err == OK) {
         segment_add(log, made);

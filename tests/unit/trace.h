@@ -4,6 +4,7 @@
 #ifndef HW_TEST_TRACE_H
 #define HW_TEST_TRACE_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -40,6 +41,8 @@ static struct trace {
     struct trace_event events[TRACE_MAX];
     size_t count;
     void (*_Atomic on_sync)(const char *path); /* before a sync, on its thread, traced or not */
+    _Atomic bool workers_fail; /* syncs of directories, but those of the thread that began */
+    _Atomic unsigned failed;
 } trace = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static inline void trace_begin(const char *directory)
@@ -175,6 +178,11 @@ int fdatasync(int fd)
 
 int fsync(int fd)
 {
+    if (trace.workers_fail && !pthread_equal(pthread_self(), trace.thread)) {
+        trace.failed++;
+        errno = EIO;
+        return -1;
+    }
     int status = (int)syscall(SYS_fsync, fd);
     if (status == 0) {
         trace_descriptor(TRACE_DIRECTORY_SYNC, fd, 0, 0);

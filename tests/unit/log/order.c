@@ -1,5 +1,6 @@
 /* log: nothing is promised before it is on the disk. What the log does to its files is written down
  * call by call, and the order is compared with what its README says (I2, I4, I5, I7, I8). */
+#include "sys/thread.h"
 #include "world.h"
 
 #include "../trace.h"
@@ -184,6 +185,44 @@ static void the_mark_of_a_clean_stop_goes_durably_before_anything_is_appended(vo
     CHECK(log_close(log, false) == OK);
 }
 
+/* A ready segment is replaced by a larger one, and the directory cannot be synced: the name may
+ * stand for the old file after a power cut, so no frame may go into the new one. */
+static void a_segment_whose_name_is_not_durable_is_not_used(void)
+{
+    static char body[60000];
+    struct log_report report;
+    char path[100];
+    const struct log_options large = {.dir = dir, .segment_bytes = 1u << 20, .tail_bytes = 65536};
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    for (unsigned i = 0; i < 4; i++) {
+        append(log, 1, sizeof(body));
+    }
+    snprintf(path, sizeof(path), "%s/%020d.log", dir, 4);
+    while (access(path, F_OK) != 0) {
+        thread_pause_ms(1);
+    }
+    CHECK(log_close(log, false) == OK);
+    trace_begin(dir);
+    trace.workers_fail = true;
+    CHECK(log_open(&large, &log, &report) == OK);
+    while (trace.failed < 3) { /* the worker does nothing else by then, and waits between tries */
+        thread_pause_ms(1);
+    }
+    log_group_begin(log, 1000);
+    log_commit_begin(log);
+    for (unsigned i = 0; i < 4; i++) {
+        log_record_add(log, 1, 1, 1, bytes_of(body, sizeof(body)));
+    }
+    CHECK(log_append(log) == ERR_IO);
+    trace_end();
+    trace.workers_fail = false;
+    CHECK(log_close(log, false) == OK);
+    log = open_log(0, OK, &report);
+    CHECK(report.last_commit == 4 && replay(log, 0) == 4);
+    CHECK(log_close(log, false) == OK);
+}
+
 int main(void)
 {
     RUN(a_frame_is_synced_when_append_returns);
@@ -191,6 +230,7 @@ int main(void)
     RUN(recovery_writes_the_last_frame_again_and_syncs_it);
     RUN(a_torn_end_is_zeroed_and_synced);
     RUN(the_mark_of_a_clean_stop_goes_durably_before_anything_is_appended);
+    RUN(a_segment_whose_name_is_not_durable_is_not_used);
     remove_dir();
     return CHECK_RESULT();
 }
