@@ -217,7 +217,8 @@ static enum err constrain_name(struct decode *decode, const struct field *field,
 static enum err constrain_number(struct decode *decode, const struct field *field, int64_t number,
                                  const struct nest *nest)
 {
-    bool below = field->min != 0 && number < field->min;
+    bool bounded = field->min != 0 || (field->flags & FIELD_NATURAL) != 0;
+    bool below = bounded && number < field->min;
     bool above = field->max != 0 && number > field->max;
     if (!below && !above) {
         return OK;

@@ -91,7 +91,8 @@ enum err decode_tell_values(struct decode *decode)
                      "ExpressionAttributeValues contains invalid value: %s for key %.*s", text,
                      BYTES_FMT(decode->value_key));
     }
-    if (decode->value_in_start && refused->kind == ITEM_REFUSED_BARE) {
+    if (((decode->value_flags & FIELD_START) != 0 && refused->kind == ITEM_REFUSED_BARE) ||
+        ((decode->value_flags & FIELD_DEEP_START) != 0 && refused->kind == ITEM_REFUSED_DEPTH)) {
         return fault(call, FAULT_VALIDATION, "%s: %s", TEXT_START_KEY, text);
     }
     bool enveloped = !too_deep && refused->kind != ITEM_REFUSED_BARE;
@@ -312,7 +313,7 @@ static enum err refuse_item(struct decode *decode, const struct field *field, st
     decode->value_refused = true;
     decode->value = *refused;
     decode->value_key = BYTES_NONE;
-    decode->value_in_start = (field->flags & FIELD_START) != 0;
+    decode->value_flags = field->flags;
     struct json_iter iter = json_iter_of(value);
     struct bytes name;
     struct json member;

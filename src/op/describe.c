@@ -54,7 +54,7 @@ static void describe_field(struct buf *out, const struct field *field)
     if ((field->flags & FIELD_REQUIRED) != 0) {
         buf_add_cstr(out, ",\"required\":true");
     }
-    if (min != 0) {
+    if (min != 0 || (field->flags & FIELD_NATURAL) != 0) {
         buf_printf(out, ",\"min\":%lld", (long long)min);
     }
     if (max != 0) {

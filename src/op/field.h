@@ -39,12 +39,14 @@ enum field_form {
 
 enum field_flag {
     FIELD_REQUIRED = 1,
-    FIELD_BARE = 2,      /* its constraint text stands without an envelope */
-    FIELD_NO_ECHO = 4,   /* its constraint text gives the wire name and no value */
-    FIELD_NO_VALUE = 32, /* its constraint text gives no value */
-    FIELD_VALUES = 8,    /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
-    FIELD_START = 64,    /* FIELD_ITEM: ExclusiveStartKey */
-    FIELD_KEEP_ZERO = 16 /* in answers: shown also when it is 0 */
+    FIELD_BARE = 2,         /* its constraint text stands without an envelope */
+    FIELD_NO_ECHO = 4,      /* its constraint text gives the wire name and no value */
+    FIELD_NO_VALUE = 32,    /* its constraint text gives no value */
+    FIELD_VALUES = 8,       /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
+    FIELD_START = 64,       /* FIELD_ITEM: ExclusiveStartKey */
+    FIELD_DEEP_START = 128, /* the same, where too deep a value is told as of a start key */
+    FIELD_NATURAL = 256,    /* FIELD_INTEGER: 0 is its least value */
+    FIELD_KEEP_ZERO = 16    /* in answers: shown also when it is 0 */
 };
 
 struct enum_set {
@@ -135,7 +137,7 @@ struct decode {
     const char *unbuilt;    /* the first member that is refused as such */
     bool value_refused;     /* value says why */
     struct bytes value_key; /* of ExpressionAttributeValues, where the text names it */
-    bool value_in_start;    /* it is of an ExclusiveStartKey */
+    unsigned value_flags;   /* of the member that it is in */
     struct item_fault value;
 };
 

@@ -1,21 +1,7 @@
 /* Query: items of one partition in the order of their sort keys, a page at a time. Limit and the
  * 1 MB of a page count what was read, before the filter.
  * Amazon DynamoDB API Reference, API_Query. */
-#include "op/op_priv.h"
-
-#define PAGE_BYTES_MAX (1u << 20)
-#define CACHED_BYTES_MAX (64u << 10)
-
-/* One page under way. */
-struct page {
-    struct op_call *call;
-    struct reader *reader;
-    const struct expressions *expressions;
-    const struct table *table;
-    size_t cap;   /* of out->items */
-    size_t bytes; /* read so far */
-    enum err err;
-};
+#include "op/page.h"
 
 static enum err query_check(struct op_call *call);
 static enum err query_run(struct op_call *call, struct reader *reader, struct changes *changes);
@@ -27,17 +13,6 @@ static enum err key_range_of(struct op_call *call, const struct key_range *key,
 static enum err start_after(struct op_call *call, const struct table *table,
                             const struct key_range *key, struct reader_range *range);
 static bool range_holds(const struct reader_range *range, struct bytes sort);
-static bool page_visit(void *arg, struct bytes key, struct bytes item);
-static enum err page_take(struct page *page, struct bytes item);
-
-static const char *const select_names[] = {
-    [SELECT_ALL_ATTRIBUTES] = "ALL_ATTRIBUTES",
-    [SELECT_ALL_PROJECTED] = "ALL_PROJECTED_ATTRIBUTES",
-    [SELECT_SPECIFIC] = "SPECIFIC_ATTRIBUTES",
-    [SELECT_COUNT] = "COUNT",
-};
-static const struct enum_set set_select = ENUM_SET(
-    select_names, "[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]");
 
 /* ScanIndexForward is true unless it says otherwise: `forward` is what the wire gave. */
 struct query_wire {
@@ -75,16 +50,6 @@ static const struct field query_in_fields[] = {
 static const char *const query_old_order[] = {"Select", "ReturnConsumedCapacity", "TableName",
                                               "Limit", NULL};
 
-static const struct field query_out_fields[] = {
-    {NAME("Items"), .type = FIELD_ITEMS, AT(query_out, items), COUNTED(query_out, count)},
-    {NAME("Count"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO, AT(query_out, count)},
-    {NAME("ScannedCount"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO,
-     AT(query_out, scanned_count)},
-    {NAME("LastEvaluatedKey"), .type = FIELD_ITEM, AT(query_out, last_key)},
-    MEMBER_OUT_CAPACITY(query_out),
-    {.type = FIELD_END},
-};
-
 const struct op op_query = {
     .name = "Query",
     .api = OP_API_DYNAMODB,
@@ -109,28 +74,8 @@ static enum err query_settle(struct op_call *call, struct decode *decode)
 
 static enum err query_check(struct op_call *call)
 {
-    static const char *const words[] = {
-        [SELECT_ALL_ATTRIBUTES] = "ALL_ATTRIBUTES",
-        [SELECT_ALL_PROJECTED] = "ALL_PROJECTED_ATTRIBUTES",
-        [SELECT_COUNT] = "only the Count",
-    };
     const struct query_in *in = call->in;
-    bool projects = in->projection.ptr != NULL;
-    if (in->select == SELECT_SPECIFIC && !projects) {
-        return fault(call, FAULT_VALIDATION,
-                     ENVELOPE_ONE "Must specify the AttributesToGet or ProjectionExpression when "
-                                  "choosing to get SPECIFIC_ATTRIBUTES");
-    }
-    if (in->select != SELECT_DEFAULT && in->select != SELECT_SPECIFIC && projects) {
-        return fault(call, FAULT_VALIDATION,
-                     ENVELOPE_ONE "Cannot specify the ProjectionExpression when choosing to get %s",
-                     words[in->select]);
-    }
-    if (in->select == SELECT_ALL_PROJECTED) {
-        return fault(call, FAULT_VALIDATION,
-                     ENVELOPE_ONE "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using "
-                                  "an IndexName");
-    }
+    TRY(page_check_select(call, in->select, in->projection.ptr != NULL));
     if (in->key_condition.ptr == NULL) {
         return fault(call, FAULT_VALIDATION,
                      "Either the KeyConditions or KeyConditionExpression parameter must be "
@@ -142,32 +87,25 @@ static enum err query_check(struct op_call *call)
 static enum err query_run(struct op_call *call, struct reader *reader, struct changes *changes)
 {
     const struct query_in *in = call->in;
-    struct query_out *out = call->out;
     const struct expression_texts texts = {
         .filter = in->filter, .projection = in->projection, .key_condition = in->key_condition};
     struct expressions expressions;
-    struct page page = {.call = call, .reader = reader, .expressions = &expressions};
     struct reader_range range;
+    struct page page = {.call = call,
+                        .reader = reader,
+                        .expressions = &expressions,
+                        .select = in->select,
+                        .has_limit = in->has_limit,
+                        .limit = in->limit,
+                        .filter_bytes = in->filter.len};
     (void)changes;
     TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
     TRY(lookup_table(call, reader, in->table_name, &page.table));
     TRY(query_range(call, reader, &expressions, page.table, &range));
     TRY(expressions_check_schema(call, &expressions, &page.table->schema));
-    if (in->select != SELECT_COUNT) {
-        page.cap = 16;
-        out->items = arena_alloc(call->arena, page.cap * sizeof(*out->items));
-        if (out->items == NULL) {
-            return ERR_NOMEM;
-        }
-    }
+    TRY(page_open(&page));
     enum err err = reader_scan(reader, page.table, &range, page_visit, &page);
-    TRY(page.err);
-    TRY(err);
-    if (in->capacity != CAPACITY_NONE) {
-        return capacity_set(call, &out->capacity, in->capacity, page.table,
-                            capacity_read(page.bytes, in->consistent_read));
-    }
-    return OK;
+    return page_close(&page, err, in->capacity, in->consistent_read);
 }
 
 static enum err query_range(struct op_call *call, struct reader *reader,
@@ -231,18 +169,10 @@ static enum err start_after(struct op_call *call, const struct table *table,
                             const struct key_range *key, struct reader_range *range)
 {
     const struct query_in *in = call->in;
-    struct key_fault refused;
     struct key start;
     struct bytes partition;
     struct bytes sort;
-    enum key_refusal refusal =
-        key_from_exact(&table->schema, in->start_key, call->arena, &start, &refused);
-    if (refusal == KEY_MISSING || refusal == KEY_TYPE || refusal == KEY_EXTRA) {
-        return fault(call, FAULT_VALIDATION, "%s", TEXT_START_KEY);
-    }
-    if (refusal != KEY_OK) {
-        return fault_key(call, refusal, &refused, true);
-    }
+    TRY(page_start_key(call, table, in->start_key, &start));
     TRY(key_split(start.bytes, &partition, &sort));
     bool bounded = range->has_low || range->has_high;
     if (!range_holds(range, sort)) {
@@ -277,65 +207,4 @@ static bool range_holds(const struct reader_range *range, struct bytes sort)
         }
     }
     return true;
-}
-
-static bool page_visit(void *arg, struct bytes key, struct bytes item)
-{
-    struct page *page = arg;
-    const struct query_in *in = page->call->in;
-    struct query_out *out = page->call->out;
-    page->err = page_take(page, item);
-    if (page->err != OK) {
-        return false;
-    }
-    page->bytes += item_size(item);
-    out->scanned_count++;
-    bool full =
-        (in->has_limit && out->scanned_count >= (size_t)in->limit) || page->bytes > PAGE_BYTES_MAX;
-    if (full) {
-        out->last_key = key_to_item(&page->table->schema, key, page->call->arena);
-        page->err = out->last_key.ptr == NULL ? ERR_NOMEM : OK;
-    }
-    return !full;
-}
-
-/* Filters, projects and keeps one item; the bytes at hand are the scan's. */
-static enum err page_take(struct page *page, struct bytes item)
-{
-    struct op_call *call = page->call;
-    struct query_out *out = call->out;
-    const struct expressions *expressions = page->expressions;
-    struct expr_fault refused;
-    bool matches = true;
-    if (expressions->filter != NULL) {
-        enum err err = expr_test(expressions->filter, &expressions->binding, item, call->arena,
-                                 &matches, &refused);
-        if (err != OK) {
-            return err == ERR_FAULT ? fault_expr(call, &refused) : err;
-        }
-    }
-    if (!matches) {
-        return OK;
-    }
-    if (out->items == NULL) {
-        out->count++;
-        return OK;
-    }
-    if (out->count == page->cap) {
-        struct bytes *more = arena_alloc(call->arena, 2 * page->cap * sizeof(*more));
-        if (more == NULL) {
-            return ERR_NOMEM;
-        }
-        memcpy(more, out->items, page->cap * sizeof(*more));
-        out->items = more;
-        page->cap *= 2;
-    }
-    struct bytes *kept = &out->items[out->count];
-    if (expressions->projection != NULL) {
-        TRY(expressions_project(call, page->reader, expressions, item, kept));
-    } else {
-        *kept = arena_dup(call->arena, item);
-    }
-    out->count++;
-    return kept->ptr == NULL ? ERR_NOMEM : OK;
 }

@@ -119,7 +119,23 @@ struct query_in {
     enum query_select select;
     enum return_capacity capacity;
 };
-struct query_out {
+struct scan_in {
+    struct bytes table_name;
+    struct bytes filter;
+    struct bytes projection;
+    struct expression_tokens tokens;
+    bool consistent_read;
+    bool has_limit;
+    bool has_segment;
+    bool has_total;
+    int32_t limit;
+    int32_t segment;
+    int32_t total_segments;
+    struct bytes start_key; /* ExclusiveStartKey; ptr NULL: none */
+    enum query_select select;
+    enum return_capacity capacity;
+};
+struct query_out { /* of Query and Scan */
     struct bytes *items;
     size_t count; /* of matching items; items is NULL for COUNT */
     size_t scanned_count;

@@ -5,8 +5,17 @@
 
 #define CACHED_BYTES_DEFAULT (64u << 10)
 
+/* A caller's visit, without what rows have before the key. */
+struct range_visit {
+    reader_visit *fn;
+    void *arg;
+};
+
 static enum err touch(struct reader *reader, uint64_t hash);
 static enum err keep_overlaid(struct reader *reader, struct bytes *item);
+static enum err scan_rows(struct reader *reader, const struct row_key *low,
+                          const struct row_key *high, bool backward, size_t cached_bytes_max,
+                          struct range_visit *visit);
 static enum err range_rows(const struct table *table, const struct reader_range *range,
                            struct row_key *low, struct row_key *high);
 
@@ -57,10 +66,11 @@ static enum err keep_overlaid(struct reader *reader, struct bytes *item)
     return item->ptr == NULL ? ERR_NOMEM : OK;
 }
 
-struct range_visit {
-    reader_visit *fn;
-    void *arg;
-};
+/* The smallest row above row. */
+static void step_past(struct row_key *row)
+{
+    row_add(row, bytes_of("", 1));
+}
 
 static bool visit_row(void *arg, struct bytes row, struct bytes value)
 {
@@ -74,20 +84,47 @@ enum err reader_scan(struct reader *reader, const struct table *table,
     struct row_key low;
     struct row_key high;
     struct range_visit visit = {fn, arg};
-    size_t cached_max =
-        range->cached_bytes_max == 0 ? CACHED_BYTES_DEFAULT : range->cached_bytes_max;
-    ASSERT(!reader->task->writes);
     if (range_rows(table, range, &low, &high) == ERR_NOT_FOUND) {
         return OK;
     }
+    return scan_rows(reader, &low, &high, range->backward, range->cached_bytes_max, &visit);
+}
+
+enum err reader_scan_table(struct reader *reader, const struct table *table,
+                           const struct reader_hashes *hashes, reader_visit *fn, void *arg)
+{
+    struct row_key low;
+    struct row_key high;
+    struct range_visit visit = {fn, arg};
+    row_of_item(&high, table->id, hashes->hash_high, BYTES_NONE);
+    bool bounded = row_successor(&high);
+    ASSERT(bounded); /* table ids stay far below the largest */
+    row_of_item(&low, table->id, hashes->hash_low, BYTES_NONE);
+    if (hashes->after != NULL) {
+        row_of_item(&low, table->id, hashes->after->hash, hashes->after->bytes);
+        step_past(&low);
+    }
+    if (bytes_compare(row_bytes(&low), row_bytes(&high)) >= 0) {
+        return OK;
+    }
+    return scan_rows(reader, &low, &high, false, hashes->cached_bytes_max, &visit);
+}
+
+static enum err scan_rows(struct reader *reader, const struct row_key *low,
+                          const struct row_key *high, bool backward, size_t cached_bytes_max,
+                          struct range_visit *visit)
+{
+    ASSERT(!reader->task->writes);
     struct view_scan scan = {
-        .low = row_bytes(&low),
-        .high = row_bytes(&high),
-        .backward = range->backward,
+        .low = row_bytes(low),
+        .high = row_bytes(high),
+        .backward = backward,
         .how = reader->blocking ? VIEW_BLOCKING : VIEW_CACHED,
-        .bytes_max = reader->blocking ? 0 : cached_max,
+        .bytes_max = reader->blocking        ? 0
+                     : cached_bytes_max == 0 ? CACHED_BYTES_DEFAULT
+                                             : cached_bytes_max,
         .fn = visit_row,
-        .arg = &visit,
+        .arg = visit,
     };
     return view_scan(reader->store->view, &scan);
 }
@@ -181,12 +218,6 @@ static enum err touch(struct reader *reader, uint64_t hash)
     }
     task->touched[task->touched_count++].hash = hash;
     return OK;
-}
-
-/* The smallest row above row. */
-static void step_past(struct row_key *row)
-{
-    row_add(row, bytes_of("", 1));
 }
 
 /* One bound of the range: prefix and sort bytes, moved past it when it is left out (a lower bound)

@@ -236,6 +236,16 @@ struct reader_range {
 typedef bool reader_visit(void *arg, struct bytes key, struct bytes item);
 MUST_USE enum err reader_scan(struct reader *reader, const struct table *table,
                               const struct reader_range *range, reader_visit *fn, void *arg);
+/* Items of a table by the hashes of their partitions, from hash_low to hash_high (both inclusive)
+ * and after the key `after` (NULL: from the first). Else as reader_scan. */
+struct reader_hashes {
+    uint64_t hash_low, hash_high;
+    const struct key *after;
+    size_t cached_bytes_max;
+};
+MUST_USE enum err reader_scan_table(struct reader *reader, const struct table *table,
+                                    const struct reader_hashes *hashes, reader_visit *fn,
+                                    void *arg);
 
 /* A transaction's token, kept for 10 minutes after its commit, across restarts. ERR_NOT_FOUND.
  * Noted for validation. */

@@ -119,7 +119,8 @@ enum view_read { VIEW_CACHED, VIEW_BLOCKING };
 MUST_USE enum err view_get(struct view *view, struct bytes row, enum view_read how,
                            struct arena *arena, struct bytes *value);
 /* Rows from low (inclusive) to high (exclusive; empty: to the end), in either direction, of one
- * snapshot. fn returns false to stop. Past bytes_max it is ERR_INCOMPLETE (0: no such bound). */
+ * snapshot. fn returns false to stop. Past bytes_max it is ERR_INCOMPLETE (0: no such bound), and
+ * so is a cached scan that meets very many deleted rows. */
 struct view_scan {
     struct bytes low, high;
     bool backward;

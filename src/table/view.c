@@ -15,7 +15,8 @@
 
 #define STATE_VERSION 1u
 #define STATE_LEN 44u
-#define CACHE_FILL_SHIFT 29u /* one in eight */
+#define CACHE_FILL_SHIFT 29u   /* one in eight */
+#define CACHED_SKIPS_MAX 1024u /* deleted rows that a cached scan walks over, one after another */
 
 struct view {
     rocksdb_t *db;
@@ -175,6 +176,9 @@ enum err view_scan(struct view *view, const struct view_scan *scan)
 {
     rocksdb_readoptions_t *options = rocksdb_readoptions_create();
     enum err err = row_bounds(scan, options);
+    if (scan->how == VIEW_CACHED) {
+        rocksdb_readoptions_set_max_skippable_internal_keys(options, CACHED_SKIPS_MAX);
+    }
     resident_begin(scan->how == VIEW_CACHED);
     rocksdb_iterator_t *iterator = rocksdb_create_iterator(view->db, options);
     size_t bytes = 0;

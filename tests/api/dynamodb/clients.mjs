@@ -2,7 +2,7 @@
 // Usage: node clients.mjs URL TABLE_PREFIX; credentials and region come from the environment, as for anyone.
 import {
   CreateTableCommand, DeleteItemCommand, DeleteTableCommand, DescribeTableCommand, DynamoDBClient, GetItemCommand,
-  ListTablesCommand, PutItemCommand, QueryCommand, TransactWriteItemsCommand, UpdateItemCommand, paginateQuery,
+  ListTablesCommand, PutItemCommand, QueryCommand, TransactWriteItemsCommand, UpdateItemCommand, paginateQuery, paginateScan,
   waitUntilTableExists, waitUntilTableNotExists,
 } from "@aws-sdk/client-dynamodb";
 import {
@@ -69,6 +69,13 @@ seen.queried = (await client.send(new QueryCommand({ ...conditions, ScanIndexFor
 seen.paged = [];
 for await (const page of paginateQuery({ client, pageSize: 3 }, conditions)) {
   seen.paged.push(page.Items.map((one) => one.sk.N));
+}
+seen.scanned = [];
+for (const Segment of [0, 1]) {
+  const scan = { TableName, Segment, TotalSegments: 2, FilterExpression: "sk > :one", ExpressionAttributeValues: { ":one": { N: "1" } } };
+  for await (const page of paginateScan({ client, pageSize: 1 }, scan)) {
+    seen.scanned.push(...page.Items.map((one) => one.sk.N));
+  }
 }
 const deleted = await client.send(new DeleteItemCommand({ TableName, Key: { ...key, sk: { N: "2" } }, ReturnValues: "ALL_OLD" }));
 seen.deleted = deleted.Attributes.sk.N;

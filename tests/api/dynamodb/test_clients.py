@@ -36,6 +36,7 @@ def test_the_javascript_sdk(api, environment):
     assert seen["cancelled"] == ["TransactionCanceledException",
                                  [{"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}]]
     assert (seen["queried"], seen["paged"], seen["deleted"]) == (["4", "3"], [["1", "2", "3"], ["4"]], "2")
+    assert seen["scanned"] == ["2", "3", "4"]
     assert seen["events"] == ["INSERT", "MODIFY", "INSERT", "INSERT", "INSERT", "REMOVE"]
     assert (seen["image"], seen["time"], seen["deleting"], seen["gone"]) == ({"N": "1"}, True, "DELETING", "SUCCESS")
     assert seen["missing"][0] == "ResourceNotFoundException"
@@ -77,6 +78,9 @@ def test_the_aws_cli(api, aws):
     assert "(ConditionalCheckFailedException)" in complaint and "The conditional request failed" in complaint
     found = aws("dynamodb", "query", *table, "--key-condition-expression", "pk = :p", "--expression-attribute-values", '{":p": {"S": "a"}}')
     assert (found["Count"], found["Items"][0]["count"]) == (1, {"N": "1"})
+    found = aws("dynamodb", "scan", *table, "--filter-expression", "attribute_exists(b)", "--projection-expression", "n, b",
+                "--page-size", "1", "--return-consumed-capacity", "TOTAL")
+    assert (found["Count"], found["Items"]) == (1, [{"n": item["n"], "b": item["b"]}])
     actions = [{"Put": {"TableName": name, "Item": {"pk": {"S": letter}}}} for letter in "bc"]
     aws("dynamodb", "transact-write-items", "--transact-items", json.dumps(actions), "--client-request-token", "one")
     aws("dynamodb", "delete-item", *table, "--key", json.dumps({"pk": {"S": "b"}}))

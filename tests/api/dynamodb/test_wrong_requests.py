@@ -41,6 +41,9 @@ WHOLE = {
     "Query": {"TableName": "wrong", "Limit": 1, "ReturnConsumedCapacity": "TOTAL", "Select": "SPECIFIC_ATTRIBUTES",
               "KeyConditionExpression": "pk = :v", "FilterExpression": "#a = :v", "ProjectionExpression": "#a", **TOKENS,
               "ExclusiveStartKey": KEY, "ScanIndexForward": True, "ConsistentRead": True},
+    "Scan": {"TableName": "wrong", "Limit": 1, "Segment": 1, "TotalSegments": 2, "ReturnConsumedCapacity": "TOTAL",
+             "Select": "SPECIFIC_ATTRIBUTES", "FilterExpression": "#a = :v", "ProjectionExpression": "#a", **TOKENS,
+             "ExclusiveStartKey": KEY, "ConsistentRead": True},
     "TransactWriteItems": {
         "TransactItems": [{"Put": {**ACTION, "Item": KEY}}, {"Update": {**ACTION, "Key": KEY, "UpdateExpression": "SET b = :v"}},
                           {"Delete": {**ACTION, "Key": KEY}}, {"ConditionCheck": {**ACTION, "Key": KEY}}],
@@ -191,7 +194,7 @@ def beyond(field, value):
         for wrong in ("", "x", field["values"][0].lower(), field["values"][0] + " "):
             yield wrong, "satisfy enum value set: "
     elif kind in ("integer", "long"):
-        if least:
+        if "min" in field:
             yield least - 1, f"have value greater than or equal to {least}"
             yield -2**62, f"have value greater than or equal to {least}"
         if most:

@@ -73,6 +73,7 @@ static void nothing_is_allocated(void)
     CHECK(count_of("DynamoDB_20120810.Query",
                    "{'TableName':'hash','KeyConditionExpression':'pk = :p',"
                    "'ExpressionAttributeValues':{':p':{'S':'a'}}}") == 0);
+    CHECK(count_of("DynamoDB_20120810.Scan", "{'TableName':'hash'}") == 0);
     CHECK(count_of("DynamoDB_20120810.TransactWriteItems",
                    "{'TransactItems':[{'Delete':{'TableName':'hash','Key':{'pk':{'S':'b'}}}}]}") ==
           0);
