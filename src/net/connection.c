@@ -41,8 +41,10 @@ void connection_accept(struct loop *loop)
     loop->connections = connection;
     figure_add(&loop->connections_now, 1);
     uint64_t open = atomic_fetch_add_explicit(&connections_open, 1, memory_order_relaxed);
+    uint64_t most = loop->limits.connections_max;
+    uint64_t lingerers = most < HTTP_LINGERERS_MAX ? most : HTTP_LINGERERS_MAX;
     if (uv_accept((uv_stream_t *)&loop->listener, (uv_stream_t *)&connection->tcp) != 0 ||
-        open >= (uint64_t)loop->limits.connections_max + LINGERERS_MAX) {
+        open >= most + lingerers) {
         connection_close(connection);
         return;
     }
@@ -54,7 +56,7 @@ void connection_accept(struct loop *loop)
         (void)uv_ip_name((const struct sockaddr *)&peer, connection->peer,
                          sizeof(connection->peer));
     }
-    if (open >= loop->limits.connections_max) {
+    if (open >= most) {
         http_refuse(connection, 503);
     } else {
         connection_read_start(connection);

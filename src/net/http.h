@@ -56,6 +56,10 @@ struct http_request {
     bool keep_alive;
 };
 
+/* Connections that are refused past the limit and waited for, as many as the limit at most; more
+ * are just closed. */
+#define HTTP_LINGERERS_MAX 256u
+
 /* Limits of connections, each with a defined answer: 431 headers, 413 body, 408 slow head or body,
  * close when idle, 503 and close past the connection count. */
 struct http_limits {

@@ -19,7 +19,6 @@
 #define KEEP_BYTES 16384u         /* an active connection keeps buffers up to this */
 #define LINGER_MS 2000u           /* after the last answer, for the peer to read it and close */
 #define DRAIN_LINGER_MS 200u      /* the same while the loop is stopping */
-#define LINGERERS_MAX 256u        /* refused past the cap and waited for; more are just closed */
 
 enum connection_state {
     CONNECTION_IDLE,   /* between requests */

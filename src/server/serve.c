@@ -18,6 +18,7 @@
 #define DRAIN_INT_MS 500u
 
 static int serve(struct server *server, struct arena *arena);
+static void limit_connections(struct config *config);
 static int open_store(struct server *server);
 static enum err ensure_chat_tables(struct server *server);
 static int open_loops(struct server *server);
@@ -57,7 +58,7 @@ static int serve(struct server *server, struct arena *arena)
     char why[512];
     const struct config *config = &server->config;
     process_block_signals();
-    process_raise_file_limit();
+    limit_connections(&server->config);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
 #ifdef HW_TEST_HOOKS
     if (config->test_clock[0] != 0) {
@@ -115,6 +116,20 @@ static int serve(struct server *server, struct arena *arena)
         NOTE(NOTE_INFO, "server.stopped");
     }
     return status;
+}
+
+/* Peers get half of the descriptors at most. A view that cannot open a file must end the process,
+ * and no crowd of strangers may bring that about. */
+static void limit_connections(struct config *config)
+{
+    uint64_t files = process_raise_file_limit();
+    uint64_t share = files / 2;
+    uint64_t most = share > 2 * HTTP_LINGERERS_MAX ? share - HTTP_LINGERERS_MAX : share / 2;
+    if (files > 0 && most < config->connections_max) {
+        config->connections_max = most > 0 ? most : 1;
+        NOTE(NOTE_WARN, "server.connections", NOTE_U("open_files_max", files),
+             NOTE_U("connections_max", config->connections_max));
+    }
 }
 
 static int open_store(struct server *server)
@@ -200,9 +215,12 @@ static int open_loops(struct server *server)
     };
     char why[512] = "out of memory";
     unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;
-    if (ensure_chat_tables(server) != OK || chat_open(&chat_options, &server->chat) != OK) {
-        fprintf(stderr, "headwater: cannot prepare the chat tables\n");
-        return EXIT_FAILED;
+    enum err err = ensure_chat_tables(server);
+    err = err != OK ? err : chat_open(&chat_options, &server->chat);
+    if (err != OK) {
+        fprintf(stderr, "headwater: cannot prepare the chat tables in %s: %s\n", config->data,
+                err_text(err));
+        return err == ERR_FULL ? EXIT_DISK : EXIT_FAILED;
     }
     server->loops = mem_zalloc(count, sizeof(*server->loops));
     for (unsigned i = 0; i < count; i++) {

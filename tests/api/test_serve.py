@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import signal
@@ -105,6 +106,21 @@ def test_help_names_every_option():
 
 
 # ---- what it refuses ----
+
+
+def test_a_crowd_leaves_the_store_its_files(start_server):
+    """Peers get half of the descriptors: a flush of the view, which opens files, goes on beside any number of them."""
+    server = start_server("--segment-bytes", "262144", "--memtable-bytes", "65536", "--flush-bytes", "65536",
+                          under=("prlimit", "--nofile=200:200"))
+    assert json.loads(server.process.err.wait_for(r'^.*"server.connections".*$')[0])["connections_max"] == 50
+    server.dynamodb.create_table(**TABLE)
+    with contextlib.ExitStack() as crowd:
+        for _ in range(250):
+            crowd.enter_context(socket.create_connection(server.address.split(":"), timeout=headwater.WAIT_S))
+        for i in range(100):
+            server.dynamodb.put_item(TableName="Music", Item={"Artist": {"S": str(i)}, "Noise": {"B": os.urandom(20000)}})
+    assert server.process.is_running()
+    assert server.process.err.text().count('"accept"') == 0
 
 
 def test_an_address_in_use(server, tmp_path):
