@@ -32,6 +32,9 @@ static size_t name_place(const struct catalogue *catalogue, struct bytes name);
 static size_t id_place(const struct catalogue *catalogue, uint64_t id);
 static size_t arn_place(const struct catalogue *catalogue, struct bytes arn);
 static struct stream_node *stream_by_id(const struct catalogue *catalogue, uint64_t id);
+static enum err close_stream(const struct catalogue *before, struct bytes item, uint64_t commit,
+                             struct stream_node **closed);
+static void replace_stream(struct catalogue *catalogue, struct stream_node *node);
 static bool is_new_table(const struct catalogue *catalogue, const struct table *table);
 static bool is_new_stream(const struct catalogue *catalogue, const struct stream *stream);
 
@@ -208,7 +211,6 @@ enum err catalogue_drop_table(const struct catalogue *before, const struct log_r
                               struct catalogue **after)
 {
     struct table table;
-    struct stream stream;
     struct bytes stream_item;
     uint64_t stream_id = 0;
     struct stream_node *closed = NULL;
@@ -217,19 +219,62 @@ enum err catalogue_drop_table(const struct catalogue *before, const struct log_r
         return ERR_DAMAGED;
     }
     if (stream_id != 0) {
-        const struct stream_node *open = stream_by_id(before, stream_id);
-        TRY(read_described_stream(stream_item, &stream));
-        if (open == NULL || !bytes_equal(open->stream.arn, stream.arn)) {
-            return ERR_DAMAGED;
-        }
-        TRY(make_stream(stream_item, stream.first_commit, record->commit, &closed));
+        TRY(close_stream(before, stream_item, record->commit, &closed));
     }
     struct catalogue *catalogue = copy_of(before, record->commit);
     remove_table(catalogue, table.id);
     if (closed != NULL) {
-        remove_stream(catalogue, stream_id);
-        insert_stream(catalogue, closed);
+        replace_stream(catalogue, closed);
     }
+    *after = catalogue;
+    return OK;
+}
+
+/* The record that closes the table's stream, if it is closed, stands before it in the commit. */
+enum err catalogue_update_table(const struct catalogue *before, const struct log_record *record,
+                                struct catalogue **after)
+{
+    struct table table;
+    struct bytes stream_item;
+    uint64_t stream_id = 0;
+    struct table_node *node = NULL;
+    TRY(read_described_table(record->body, &table, &stream_id, &stream_item));
+    const struct table *now = catalogue_table_by_id(before, table.id);
+    if (now == NULL || !bytes_equal(now->name, table.name)) {
+        return ERR_DAMAGED;
+    }
+    struct stream_node *known = stream_id == 0 ? NULL : stream_by_id(before, stream_id);
+    struct stream_node *opened = NULL;
+    if (stream_id != 0 && known == NULL) {
+        TRY(make_stream(stream_item, record->commit, UINT64_MAX, &opened));
+    }
+    bool sound = (known == NULL || (known->stream.table_id == table.id &&
+                                    known->stream.last_commit == UINT64_MAX)) &&
+                 (opened == NULL || is_new_stream(before, &opened->stream));
+    struct stream_node *stream = opened == NULL ? known : opened;
+    enum err err = sound ? make_table(record->body, stream, &node) : ERR_DAMAGED;
+    if (err != OK) {
+        release_stream(opened);
+        return err;
+    }
+    struct catalogue *catalogue = copy_of(before, record->commit);
+    catalogue->next_id = stream_id >= catalogue->next_id ? stream_id + 1 : catalogue->next_id;
+    remove_table(catalogue, table.id);
+    insert_table(catalogue, node);
+    if (opened != NULL) {
+        insert_stream(catalogue, opened);
+    }
+    *after = catalogue;
+    return OK;
+}
+
+enum err catalogue_close_stream(const struct catalogue *before, const struct log_record *record,
+                                struct catalogue **after)
+{
+    struct stream_node *closed = NULL;
+    TRY(close_stream(before, record->body, record->commit, &closed));
+    struct catalogue *catalogue = copy_of(before, record->commit);
+    replace_stream(catalogue, closed);
     *after = catalogue;
     return OK;
 }
@@ -389,6 +434,27 @@ static void remove_stream(struct catalogue *catalogue, uint64_t id)
         catalogue->stream_count--;
         release_stream(node);
     }
+}
+
+/* What an open stream is once this commit has closed it. */
+static enum err close_stream(const struct catalogue *before, struct bytes item, uint64_t commit,
+                             struct stream_node **closed)
+{
+    struct stream stream;
+    TRY(read_described_stream(item, &stream));
+    const struct stream_node *open = stream_by_id(before, stream.id);
+    if (open == NULL || open->stream.last_commit != UINT64_MAX ||
+        !bytes_equal(open->stream.arn, stream.arn)) {
+        return ERR_DAMAGED;
+    }
+    return make_stream(item, stream.first_commit, commit, closed);
+}
+
+/* Takes over the caller's reference. */
+static void replace_stream(struct catalogue *catalogue, struct stream_node *node)
+{
+    remove_stream(catalogue, node->stream.id);
+    insert_stream(catalogue, node);
 }
 
 static struct stream_node *stream_by_id(const struct catalogue *catalogue, uint64_t id)

@@ -5,8 +5,10 @@
 
 static enum err add(struct changes *changes, struct arena *arena, const struct change *change);
 static struct bytes made_arn(struct reader *reader, struct bytes name);
-static enum err make_stream(struct reader *reader, const struct table_definition *definition,
-                            const struct table *table, struct stream **out);
+static enum err close_stream(struct reader *reader, struct changes *changes,
+                             const struct stream *stream);
+static enum err open_stream(struct reader *reader, struct table *table, uint64_t id,
+                            enum stream_view view);
 static void label_of(uint64_t ms, char out[32]);
 
 enum err change_item(struct reader *reader, struct changes *changes, const struct table *table,
@@ -62,7 +64,6 @@ enum err change_token(struct reader *reader, struct changes *changes, struct byt
 enum err change_create_table(struct reader *reader, struct changes *changes,
                              const struct table_definition *definition, const struct table **made)
 {
-    struct stream *stream = NULL;
     struct table *table = arena_zalloc(reader->arena, sizeof(*table));
     struct change change = {.kind = KIND_RECORD_TABLE};
     if (table == NULL) {
@@ -81,16 +82,50 @@ enum err change_create_table(struct reader *reader, struct changes *changes,
         return ERR_NOMEM;
     }
     if (definition->view != 0) {
-        TRY(make_stream(reader, definition, table, &stream));
-        table->stream = stream;
-        table->latest_stream_label = stream->label;
-        table->latest_stream_arn = stream->arn;
+        TRY(open_stream(reader, table, table->id + 1, definition->view));
     }
     TRY(describe_table(table, reader->arena, &change.record));
     change.table_id = table->id;
     TRY(add(changes, reader->arena, &change));
     *made = table;
     return OK;
+}
+
+enum err change_update_table(struct reader *reader, struct changes *changes,
+                             const struct table *table, const struct table_update *update,
+                             const struct table **made)
+{
+    struct table *changed = arena_zalloc(reader->arena, sizeof(*changed));
+    struct change change = {.kind = KIND_RECORD_TABLE_UPDATE, .table_id = table->id};
+    if (changed == NULL) {
+        return ERR_NOMEM;
+    }
+    *changed = *table;
+    changed->settings = update->settings;
+    if (update->close_stream) {
+        TRY(close_stream(reader, changes, table->stream));
+        changed->stream = NULL;
+    }
+    if (update->open_view != 0) {
+        TRY(open_stream(reader, changed, reader->catalogue->next_id, update->open_view));
+    }
+    TRY(describe_table(changed, reader->arena, &change.record));
+    TRY(add(changes, reader->arena, &change));
+    *made = changed;
+    return OK;
+}
+
+/* The record is in the stream, so that whoever follows it is woken and sees its end. */
+static enum err close_stream(struct reader *reader, struct changes *changes,
+                             const struct stream *stream)
+{
+    struct change change = {
+        .kind = KIND_RECORD_STREAM_CLOSE,
+        .table_id = stream->table_id,
+        .stream_id = stream->id,
+    };
+    TRY(describe_stream(stream, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
 }
 
 enum err change_delete_table(struct reader *reader, struct changes *changes,
@@ -151,9 +186,10 @@ static struct bytes made_arn(struct reader *reader, struct bytes name)
                         BYTES_FMT(account), BYTES_FMT(name));
 }
 
-/* Its label is the time of its making, moved on until no stream that is still readable has it. */
-static enum err make_stream(struct reader *reader, const struct table_definition *definition,
-                            const struct table *table, struct stream **out)
+/* Its label is the time of its making, moved on until no stream that is still readable has it. Its
+ * first commit is known when it is made. */
+static enum err open_stream(struct reader *reader, struct table *table, uint64_t id,
+                            enum stream_view view)
 {
     struct stream *stream = arena_zalloc(reader->arena, sizeof(*stream));
     char label[32];
@@ -169,17 +205,19 @@ static enum err make_stream(struct reader *reader, const struct table_definition
         }
         stream->created_ms = ms++;
     } while (catalogue_stream(reader->catalogue, stream->arn) != NULL);
-    stream->id = table->id + 1;
+    stream->id = id;
     stream->table_id = table->id;
-    stream->table_name = definition->name;
-    stream->view = definition->view;
-    stream->schema = definition->schema;
+    stream->table_name = table->name;
+    stream->view = view;
+    stream->schema = table->schema;
     stream->last_commit = UINT64_MAX;
     stream->label = arena_dup(reader->arena, bytes_cstr(label));
     stream->shard_id =
         arena_printf(reader->arena, "shardId-%020llu-%08x", (unsigned long long)stream->created_ms,
                      (unsigned)(uint32_t)hash_key(stream->arn));
-    *out = stream;
+    table->stream = stream;
+    table->latest_stream_label = stream->label;
+    table->latest_stream_arn = stream->arn;
     return stream->label.ptr == NULL || stream->shard_id.ptr == NULL ? ERR_NOMEM : OK;
 }
 

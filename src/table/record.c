@@ -14,7 +14,7 @@ typedef enum err record_rows(struct view *view, const struct log_record *record)
 typedef enum err record_dump(const struct log_record *record, struct buf *out);
 
 static record_rows item_rows, token_rows, token_drop_rows, table_rows, table_delete_rows,
-    stream_drop_rows;
+    stream_drop_rows, stream_close_rows;
 static record_dump item_dump, token_dump, token_drop_dump, description_dump;
 
 static const struct record_row {
@@ -235,7 +235,7 @@ enum err stream_record_decode(const struct stream *stream, const struct log_reco
                               struct stream_record *out)
 {
     struct item_record item;
-    if (record->kind == KIND_RECORD_TABLE_DELETE) {
+    if (record->kind == KIND_RECORD_TABLE_DELETE || record->kind == KIND_RECORD_STREAM_CLOSE) {
         return ERR_CLOSED;
     }
     if (record->kind != KIND_RECORD_ITEM) {
@@ -331,15 +331,20 @@ static enum err put_stream(struct view *view, uint64_t id, uint64_t first, uint6
     return err;
 }
 
+/* Of a table that is made or changed. A stream that has no first commit yet is opened here. */
 static enum err table_rows(struct view *view, const struct log_record *record)
 {
     struct table table;
+    struct stream stream;
     struct bytes stream_item;
     uint64_t stream_id = 0;
     struct row_key row;
     TRY(read_described_table(record->body, &table, &stream_id, &stream_item));
     if (stream_id != 0) {
-        TRY(put_stream(view, stream_id, record->commit, UINT64_MAX, stream_item));
+        TRY(read_described_stream(stream_item, &stream));
+        if (stream.first_commit == 0) {
+            TRY(put_stream(view, stream_id, record->commit, UINT64_MAX, stream_item));
+        }
     }
     row_of_store_u64(&row, 't', table.id);
     view_put(view, row_bytes(&row), record->body);
@@ -370,6 +375,13 @@ static enum err table_delete_rows(struct view *view, const struct log_record *re
     row_u64(&high, table.id + 1);
     view_delete_range(view, row_bytes(&low), row_bytes(&high));
     return OK;
+}
+
+static enum err stream_close_rows(struct view *view, const struct log_record *record)
+{
+    struct stream stream;
+    TRY(read_described_stream(record->body, &stream));
+    return put_stream(view, stream.id, stream.first_commit, record->commit, record->body);
 }
 
 static enum err stream_drop_rows(struct view *view, const struct log_record *record)

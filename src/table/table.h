@@ -290,6 +290,17 @@ struct table_definition {
 MUST_USE enum err change_create_table(struct reader *reader, struct changes *changes,
                                       const struct table_definition *definition,
                                       const struct table **made);
+/* A table from this commit on. */
+struct table_update {
+    struct bytes settings;
+    enum stream_view open_view; /* not 0: a stream is opened; none may be open */
+    bool close_stream;          /* the open one; it stays readable until trimmed */
+};
+/* Records of commits before it are of the streams before, those after it of the streams after.
+ * *made describes the table as it will be. */
+MUST_USE enum err change_update_table(struct reader *reader, struct changes *changes,
+                                      const struct table *table, const struct table_update *update,
+                                      const struct table **made);
 /* Its stream is closed at this commit and stays readable until trimmed. */
 MUST_USE enum err change_delete_table(struct reader *reader, struct changes *changes,
                                       const struct table *table);

@@ -16,6 +16,9 @@
  *   table         description of the table; of its stream under "stream"
  *   table_delete  description of the table, its stream with "first" under "stream"
  *   stream_drop   description: "stream" (its id)
+ *   table_update  description of the table as it is from this commit on; a stream under "stream"
+ * whose "first" is 0 is opened by it stream_close  description of the stream, which this commit
+ * closes
  *
  * A description is an item (item/item.h), see describe.c.
  *
@@ -175,7 +178,8 @@ void catalogue_unpin(const struct catalogue *pinned);
 /* What a record makes of a catalogue: a new one, with one reference. ERR_DAMAGED. */
 typedef enum err catalogue_change(const struct catalogue *before, const struct log_record *record,
                                   struct catalogue **after);
-catalogue_change catalogue_add_table, catalogue_drop_table, catalogue_drop_stream;
+catalogue_change catalogue_add_table, catalogue_drop_table, catalogue_drop_stream,
+    catalogue_update_table, catalogue_close_stream;
 /* From rows, at start: streams first, then tables. Changes catalogue in place. */
 MUST_USE enum err catalogue_load_stream(struct catalogue *catalogue, struct bytes value);
 MUST_USE enum err catalogue_load_table(struct catalogue *catalogue, struct bytes value);

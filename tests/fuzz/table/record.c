@@ -154,9 +154,11 @@ static void check_item_record(const struct log_record *record, struct arena *are
     HOLDS(err == OK || err == ERR_DAMAGED);
     for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
         enum err shown_err = stream_record_decode(&streams[i], record, &shown);
-        HOLDS(record->kind == KIND_RECORD_TABLE_DELETE ? shown_err == ERR_CLOSED
-              : record->kind == KIND_RECORD_ITEM       ? shown_err == err
-                                                       : shown_err == ERR_DAMAGED);
+        bool closes =
+            record->kind == KIND_RECORD_TABLE_DELETE || record->kind == KIND_RECORD_STREAM_CLOSE;
+        HOLDS(closes                             ? shown_err == ERR_CLOSED
+              : record->kind == KIND_RECORD_ITEM ? shown_err == err
+                                                 : shown_err == ERR_DAMAGED);
         HOLDS(shown_err != OK || !shown.has_new_image || item.is);
         HOLDS(shown_err != OK || !shown.has_old_image || item.has_old);
     }

@@ -218,6 +218,73 @@ static void a_second_table_of_a_name_is_damage(void)
     arena_fini(&arena);
 }
 
+static enum err apply_update(struct catalogue **catalogue, struct log_record record)
+{
+    struct catalogue *after = NULL;
+    enum err err = record_catalogue(*catalogue, &record, &after);
+    CHECK((after != NULL) == (err == OK));
+    if (after != NULL) {
+        catalogue_unpin(*catalogue);
+        *catalogue = after;
+    }
+    return err;
+}
+
+static void updates_and_closes_fit_what_is_there(void)
+{
+    const struct key_schema schema = {.partition = {BYTES("pk"), VALUE_S}};
+    struct stream one = {.id = 301,
+                         .table_id = 300,
+                         .table_name = BYTES("one"),
+                         .arn = BYTES("arn-one"),
+                         .view = STREAM_KEYS_ONLY,
+                         .schema = schema};
+    struct table table = {.id = 300, .name = BYTES("one"), .schema = schema};
+    struct catalogue *catalogue = catalogue_new(TABLE_ID_FIRST);
+    struct arena arena;
+    struct log_record record = {.commit = 5, .count = 1, .kind = KIND_RECORD_TABLE_UPDATE};
+    arena_init(&arena, 0);
+    CHECK(describe_table(&table, &arena, &record.body) == OK);
+    CHECK(apply_update(&catalogue, record) == ERR_DAMAGED); /* there is no such table */
+    record.kind = KIND_RECORD_TABLE;
+    CHECK(apply_update(&catalogue, record) == OK);
+
+    record.kind = KIND_RECORD_TABLE_UPDATE;
+    table.stream = &one;
+    CHECK(describe_table(&table, &arena, &record.body) == OK);
+    record.commit = 6;
+    CHECK(apply_update(&catalogue, record) == OK); /* opens it */
+    CHECK(catalogue_table(catalogue, BYTES("one"))->stream->first_commit == 6);
+    one.first_commit = 6;
+    table.settings = BYTES_NONE;
+    CHECK(describe_table(&table, &arena, &record.body) == OK);
+    record.commit = 7;
+    CHECK(apply_update(&catalogue, record) == OK); /* leaves it as it is */
+    CHECK(catalogue_table(catalogue, BYTES("one"))->stream->first_commit == 6);
+    CHECK(catalogue->next_id == 302 && catalogue->commit == 7);
+
+    table.name = BYTES("two");
+    CHECK(describe_table(&table, &arena, &record.body) == OK);
+    CHECK(apply_update(&catalogue, record) == ERR_DAMAGED); /* names do not change */
+    table.name = BYTES("one");
+
+    record.kind = KIND_RECORD_STREAM_CLOSE;
+    one.id = 305;
+    CHECK(describe_stream(&one, &arena, &record.body) == OK);
+    CHECK(apply_update(&catalogue, record) == ERR_DAMAGED); /* there is no such stream */
+    one.id = 301;
+    CHECK(describe_stream(&one, &arena, &record.body) == OK);
+    record.commit = 8;
+    CHECK(apply_update(&catalogue, record) == OK);
+    CHECK(catalogue_stream(catalogue, BYTES("arn-one"))->last_commit == 8);
+    CHECK(apply_update(&catalogue, record) == ERR_DAMAGED); /* it is closed */
+    record.kind = KIND_RECORD_TABLE_UPDATE;
+    CHECK(describe_table(&table, &arena, &record.body) == OK);
+    CHECK(apply_update(&catalogue, record) == ERR_DAMAGED); /* so it is no table's open one */
+    catalogue_unpin(catalogue);
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     RUN(items_read_back);
@@ -228,5 +295,6 @@ int main(void)
     RUN(descriptions_read_back_and_refuse_damage);
     RUN(a_dump_is_one_line_of_json);
     RUN(a_second_table_of_a_name_is_damage);
+    RUN(updates_and_closes_fit_what_is_there);
     return CHECK_RESULT();
 }

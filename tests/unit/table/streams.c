@@ -240,6 +240,142 @@ static void a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old(void)
     world_remove(&world);
 }
 
+struct update_job {
+    struct task task; /* first */
+    struct arena arena;
+    struct seat *seat; /* of one that is not run blocking */
+    const char *table;
+    struct table_update update;
+};
+
+static enum err update_evaluate(struct task *task, struct reader *reader, struct changes *changes)
+{
+    struct update_job *job = (struct update_job *)task;
+    const struct table *made;
+    const struct table *table = reader_table(reader, bytes_cstr(job->table));
+    return change_update_table(reader, changes, table, &job->update, &made);
+}
+
+static void update_done(struct task *task, enum err err)
+{
+    CHECK(err == OK);
+    ((struct update_job *)task)->seat->pending--;
+}
+
+static uint64_t update_table(struct store *store, const char *table, struct table_update update)
+{
+    struct update_job job = {.table = table, .update = update};
+    arena_init(&job.arena, 0);
+    job.task.arena = &job.arena;
+    job.task.evaluate = update_evaluate;
+    job.task.writes = true;
+    CHECK(task_run_blocking(store, &job.task) == OK);
+    arena_fini(&job.arena);
+    return job.task.commit;
+}
+
+/* Puts that were evaluated over the table before the switch stand after it in the same group. */
+static void a_switch_is_exact_in_a_group(void)
+{
+    enum { COUNT = 10 };
+    struct world world;
+    struct seat seat;
+    struct job jobs[2 * COUNT] = {0};
+    struct update_job off = {.seat = &seat, .table = "t", .update = {.close_stream = true}};
+    world_init(&world);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_KEYS_ONLY);
+    seat_init(&seat, world.store);
+    for (size_t i = 0; i < 2 * COUNT; i++) {
+        if (i == COUNT) {
+            arena_init(&off.arena, 0);
+            off.task.arena = &off.arena;
+            off.task.evaluate = update_evaluate;
+            off.task.done = update_done;
+            off.task.writes = true;
+            seat.pending++;
+            store_run(&seat.lane, &off.task);
+        }
+        jobs[i].actions[0] =
+            (struct action){.kind = ACT_ADD, .table = "t", .key = "k", .number = (int64_t)i + 1};
+        jobs[i].count = 1;
+        job_start(&seat, &jobs[i]);
+    }
+    seat_finish(&seat);
+    const struct catalogue *catalogue = store_catalogue_pin(world.store);
+    const struct stream *stream = stream_of(catalogue, "t");
+    struct stream_job read = {.stream = stream, .from_trim = true};
+    stream_read(&seat, &read);
+    CHECK(read.err == OK && read.count == COUNT && read.at_end);
+    CHECK(stream->last_commit == off.task.commit);
+    for (size_t i = 0; i < 2 * COUNT; i++) {
+        CHECK(i < COUNT ? jobs[i].task.commit < off.task.commit
+                        : jobs[i].task.commit > off.task.commit);
+        arena_fini(&jobs[i].arena);
+    }
+    arena_fini(&read.arena);
+    arena_fini(&off.arena);
+    store_catalogue_unpin(world.store, catalogue);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
+static void check_switched(struct world *world, const uint64_t commits[3])
+{
+    const struct catalogue *catalogue = store_catalogue_pin(world->store);
+    const struct table *table = catalogue_table(catalogue, BYTES("t"));
+    const struct stream *first = catalogue_next_stream(catalogue, BYTES_NONE, BYTES("t"));
+    const struct stream *second = catalogue_next_stream(catalogue, first->arn, BYTES("t"));
+    struct seat seat;
+    CHECK(first->last_commit == commits[0] && first->view == STREAM_KEYS_ONLY);
+    CHECK(second->first_commit == commits[1] && second->last_commit == commits[2]);
+    CHECK(second->view == STREAM_NEW_IMAGE && second->id != first->id);
+    CHECK(catalogue_next_stream(catalogue, second->arn, BYTES("t")) == NULL);
+    CHECK(table->stream == NULL && bytes_equal(table->latest_stream_arn, second->arn));
+    seat_init(&seat, world->store);
+    struct stream_job read = {.stream = second, .from_trim = true};
+    stream_read(&seat, &read);
+    CHECK(read.err == OK && read.count == 1 && read.at_end);
+    CHECK(read.count == 1 && item_number(read.records[0].new_image) == 3);
+    arena_fini(&read.arena);
+    seat_fini(&seat);
+    store_catalogue_unpin(world->store, catalogue);
+}
+
+static void switched_streams_are_the_same_after_a_kill_and_a_stop(void)
+{
+    struct world world;
+    struct world copy;
+    struct seat seat;
+    uint64_t commits[3];
+    world_init(&world);
+    world_init(&copy);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_KEYS_ONLY);
+    seat_init(&seat, world.store);
+    CHECK(put(&seat, "t", "a", 1) == OK);
+    commits[0] = update_table(world.store, "t", (struct table_update){.close_stream = true});
+    CHECK(put(&seat, "t", "a", 2) == OK);
+    commits[1] =
+        update_table(world.store, "t", (struct table_update){.open_view = STREAM_NEW_IMAGE});
+    CHECK(put(&seat, "t", "a", 3) == OK);
+    commits[2] = update_table(world.store, "t", (struct table_update){.close_stream = true});
+    CHECK(put(&seat, "t", "a", 4) == OK);
+    check_switched(&world, commits);
+    world_copy(&world, &copy);
+    seat_fini(&seat);
+    world_close(&world);
+    world_open(&copy);
+    check_switched(&copy, commits);
+    world_close(&copy);
+    world_open(&world);
+    check_switched(&world, commits);
+    world_close(&world);
+    world_remove(&world);
+    world_remove(&copy);
+}
+
 static uint64_t trim_at_open(struct world *world)
 {
     world_open(world);
@@ -407,6 +543,8 @@ int main(void)
     RUN(a_transaction_is_one_commit_with_its_records_in_order);
     RUN(an_old_image_is_the_new_image_before_it);
     RUN(a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old);
+    RUN(a_switch_is_exact_in_a_group);
+    RUN(switched_streams_are_the_same_after_a_kill_and_a_stop);
     RUN(what_was_hidden_is_hidden_after_a_start);
     RUN(an_event_is_never_newer_than_what_its_follower_reads);
     RUN(the_end_of_a_stream_wakes_its_follower);
