@@ -147,6 +147,7 @@ static enum err constrain_field(struct decode *decode, const struct field *field
         }
         break;
     case FIELD_BOOL:
+        break;
     case FIELD_UNBUILT:
         return OK;
     case FIELD_END:

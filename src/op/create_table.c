@@ -2,7 +2,8 @@
  * because clients wait for ACTIVE by DescribeTable.
  * Amazon DynamoDB API Reference, API_CreateTable.
  *
- * Billing mode, throughput, class and tags change nothing here; they are kept and shown. */
+ * Billing mode, throughput, class and tags change nothing here; they are kept and shown. What
+ * UpdateTable has too is in table_members.c. */
 #include "op/description.h"
 
 #include "sys/random.h"
@@ -24,6 +25,8 @@ struct create_table_in {
     bool has_stream;
     enum table_class class;
     bool protected;
+    struct encryption encryption;
+    bool has_encryption;
     struct table_tag *tags;
     size_t tag_count;
     char id[UUID_LEN]; /* chosen once per call: evaluation is repeatable */
@@ -41,82 +44,36 @@ static enum err fault_definitions(struct op_call *call);
 static void add_names(struct buf *out, const void *names, size_t count, size_t stride);
 static const struct attribute_definition *definition_of(const struct create_table_in *in,
                                                         struct bytes name);
+static enum err tags_item(const struct table_tag *tags, size_t count, struct arena *arena,
+                          struct bytes *item);
 static void choose_id(char id[UUID_LEN]);
-
-static const struct field definition_fields[] = {
-    {NAME("AttributeName"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 1,
-     .max = 255, AT(attribute_definition, name)},
-    {NAME("AttributeType"), .type = FIELD_ENUM, .flags = FIELD_REQUIRED, .stage = 1,
-     .set = &set_attribute_type, AT(attribute_definition, type)},
-    {.type = FIELD_END},
-};
-static const struct shape shape_definition = {"AttributeDefinition", definition_fields,
-                                              sizeof(struct attribute_definition)};
-
-static const struct field throughput_fields[] = {
-    {NAME("ReadCapacityUnits"), .type = FIELD_LONG, .flags = FIELD_REQUIRED, .stage = 1, .min = 1,
-     AT(throughput, read), GIVEN(throughput, has_read)},
-    {NAME("WriteCapacityUnits"), .type = FIELD_LONG, .flags = FIELD_REQUIRED, .stage = 1, .min = 1,
-     AT(throughput, write), GIVEN(throughput, has_write)},
-    {.type = FIELD_END},
-};
-static const struct shape shape_throughput = {"ProvisionedThroughput", throughput_fields,
-                                              sizeof(struct throughput)};
-
-static const struct field on_demand_fields[] = {
-    {NAME("MaxReadRequestUnits"), .type = FIELD_LONG, AT(throughput, read),
-     GIVEN(throughput, has_read)},
-    {NAME("MaxWriteRequestUnits"), .type = FIELD_LONG, AT(throughput, write),
-     GIVEN(throughput, has_write)},
-    {.type = FIELD_END},
-};
-static const struct shape shape_on_demand = {"OnDemandThroughput", on_demand_fields,
-                                             sizeof(struct throughput)};
-
-static const struct field stream_fields[] = {
-    {NAME("StreamEnabled"), .type = FIELD_BOOL, AT(stream_specification, enabled),
-     GIVEN(stream_specification, has_enabled)},
-    {NAME("StreamViewType"), .type = FIELD_ENUM, .stage = 1, .set = &set_stream_view,
-     AT(stream_specification, view)},
-    {.type = FIELD_END},
-};
-static const struct shape shape_stream = {"StreamSpecification", stream_fields,
-                                          sizeof(struct stream_specification)};
-
-static const struct field tag_fields[] = {
-    {NAME("Key"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 1, .max = 128,
-     AT(table_tag, key)},
-    {NAME("Value"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .max = 256,
-     AT(table_tag, value)},
-    {.type = FIELD_END},
-};
-static const struct shape shape_tag = {"Tag", tag_fields, sizeof(struct table_tag)};
 
 static const struct field create_table_in_fields[] = {
     {NAME("TableName"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1,
      .form = FORM_CONTROL_NAME, AT(create_table_in, table_name)},
     {NAME("BillingMode"), .type = FIELD_ENUM, .stage = 1, .set = &set_billing_mode,
      AT(create_table_in, billing)},
-    {NAME("ProvisionedThroughput"), .type = FIELD_STRUCT, .shape = &shape_throughput,
+    {NAME("ProvisionedThroughput"), .type = FIELD_STRUCT, .shape = &shape_throughput_in,
      AT(create_table_in, throughput), GIVEN(create_table_in, has_throughput)},
     {NAME("AttributeDefinitions"), .type = FIELD_LIST, .flags = FIELD_REQUIRED, .stage = 1,
-     .shape = &shape_definition, AT(create_table_in, definitions),
+     .shape = &shape_definition_in, AT(create_table_in, definitions),
      COUNTED(create_table_in, definition_count)},
     {NAME("KeySchema"), .type = FIELD_LIST, .flags = FIELD_REQUIRED, .stage = 1, .min = 1, .max = 2,
      .shape = &shape_key_element, AT(create_table_in, keys), COUNTED(create_table_in, key_count)},
-    {NAME("OnDemandThroughput"), .type = FIELD_STRUCT, .shape = &shape_on_demand,
+    {NAME("OnDemandThroughput"), .type = FIELD_STRUCT, .shape = &shape_on_demand_in,
      AT(create_table_in, on_demand), GIVEN(create_table_in, has_on_demand)},
-    {NAME("StreamSpecification"), .type = FIELD_STRUCT, .shape = &shape_stream,
+    {NAME("StreamSpecification"), .type = FIELD_STRUCT, .shape = &shape_stream_in,
      AT(create_table_in, stream), GIVEN(create_table_in, has_stream)},
     {NAME("TableClass"), .type = FIELD_ENUM, .stage = 1, .set = &set_table_class,
      AT(create_table_in, class)},
     {NAME("DeletionProtectionEnabled"), .type = FIELD_BOOL, AT(create_table_in, protected)},
-    {NAME("Tags"), .type = FIELD_LIST, .stage = 1, .max = 50, .shape = &shape_tag,
+    {NAME("Tags"), .type = FIELD_LIST, .stage = 1, .max = 50, .shape = &shape_tag_in,
      AT(create_table_in, tags), COUNTED(create_table_in, tag_count)},
+    {NAME("SSESpecification"), .type = FIELD_STRUCT, .shape = &shape_encryption_in,
+     AT(create_table_in, encryption), GIVEN(create_table_in, has_encryption)},
     MEMBER_UNBUILT("GlobalSecondaryIndexes"),
     MEMBER_UNBUILT("LocalSecondaryIndexes"),
     MEMBER_UNBUILT("VectorIndexes"),
-    MEMBER_UNBUILT("SSESpecification"),
     MEMBER_UNBUILT("WarmThroughput"),
     MEMBER_UNBUILT("ResourcePolicy"),
     {.type = FIELD_END},
@@ -158,6 +115,7 @@ static enum err create_table_check(struct op_call *call)
     TRY(check_billing(call));
     TRY(check_schema(call));
     TRY(check_stream(call));
+    TRY(check_encryption(call, &in->encryption));
     choose_id(in->id);
     return OK;
 }
@@ -167,15 +125,13 @@ static enum err create_table_run(struct op_call *call, struct reader *reader,
 {
     const struct create_table_in *in = call->in;
     struct table_out *out = call->out;
-    const struct table_settings settings = {
+    struct table_settings settings = {
         .billing = in->billing == BILLING_NONE ? BILLING_PROVISIONED : in->billing,
         .throughput = in->throughput,
         .on_demand = in->on_demand,
         .class = in->class,
         .protected = in->protected,
         .id = bytes_of(in->id, UUID_LEN),
-        .tags = in->tags,
-        .tag_count = in->tag_count,
     };
     struct table_definition definition = {.name = in->table_name};
     const struct attribute_definition *partition = definition_of(in, in->keys[0].name);
@@ -188,6 +144,7 @@ static enum err create_table_run(struct op_call *call, struct reader *reader,
     if (reader_table(reader, in->table_name) != NULL) {
         return fault(call, FAULT_IN_USE, "Table already exists: %.*s", BYTES_FMT(in->table_name));
     }
+    TRY(tags_item(in->tags, in->tag_count, call->arena, &settings.tags));
     TRY(settings_encode(&settings, call->arena, &definition.settings));
     const struct table *made;
     TRY(change_create_table(reader, changes, &definition, &made));
@@ -272,8 +229,8 @@ static enum err check_stream(struct op_call *call)
     const struct create_table_in *in = call->in;
     if (in->stream.enabled && in->stream.view == 0) {
         return fault(call, FAULT_VALIDATION,
-                     INVALID_VALUES "Table is being created with a stream enabled, StreamViewType "
-                                    "should be specified");
+                     INVALID_VALUES "Table is being created with a stream enabled, UpdateViewType "
+                                    "is required");
     }
     if (!in->stream.enabled && in->stream.view != 0) {
         return fault(call, FAULT_VALIDATION,
@@ -319,6 +276,17 @@ static const struct attribute_definition *definition_of(const struct create_tabl
         }
     }
     return NULL;
+}
+
+static enum err tags_item(const struct table_tag *tags, size_t count, struct arena *arena,
+                          struct bytes *item)
+{
+    struct item_build build;
+    item_build_init(&build, arena);
+    for (size_t i = 0; i < count; i++) {
+        item_build_s(&build, tags[i].key, tags[i].value);
+    }
+    return item_build_end(&build, item);
 }
 
 /* A random UUID, version 4. */

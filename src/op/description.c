@@ -13,8 +13,10 @@ static const char *const view_names[] = {[STREAM_KEYS_ONLY] = "KEYS_ONLY",
                                          [STREAM_NEW_IMAGE] = "NEW_IMAGE",
                                          [STREAM_OLD_IMAGE] = "OLD_IMAGE",
                                          [STREAM_NEW_AND_OLD] = "NEW_AND_OLD_IMAGES"};
-static const char *const status_names[] = {
-    [STATUS_CREATING] = "CREATING", [STATUS_ACTIVE] = "ACTIVE", [STATUS_DELETING] = "DELETING"};
+static const char *const status_names[] = {[STATUS_CREATING] = "CREATING",
+                                           [STATUS_ACTIVE] = "ACTIVE",
+                                           [STATUS_UPDATING] = "UPDATING",
+                                           [STATUS_DELETING] = "DELETING"};
 
 const struct enum_set set_billing_mode = ENUM_SET(billing_names, "[PROVISIONED, PAY_PER_REQUEST]");
 const struct enum_set set_table_class =
@@ -22,7 +24,7 @@ const struct enum_set set_table_class =
 const struct enum_set set_key_type = ENUM_SET(key_type_names, "[HASH, RANGE]");
 const struct enum_set set_attribute_type = ENUM_SET(attribute_type_names, "[B, N, S]");
 const struct enum_set set_stream_view =
-    ENUM_SET(view_names, "[NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]");
+    ENUM_SET(view_names, "[OLD_IMAGE, KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE]");
 static const struct enum_set set_table_status = ENUM_SET(status_names, "");
 
 static const struct field key_element_fields[] = {
@@ -79,7 +81,8 @@ static const struct shape shape_on_demand = {"OnDemandThroughput", on_demand_fie
                                              sizeof(struct throughput)};
 
 static const struct field stream_fields[] = {
-    {NAME("StreamEnabled"), .type = FIELD_BOOL, AT(stream_specification, enabled)},
+    {NAME("StreamEnabled"), .type = FIELD_BOOL, .flags = FIELD_KEEP_ZERO,
+     AT(stream_specification, enabled)},
     {NAME("StreamViewType"), .type = FIELD_ENUM, .set = &set_stream_view,
      AT(stream_specification, view)},
     {.type = FIELD_END},
@@ -137,6 +140,7 @@ static const struct bytes name_read = BYTES_INIT("ReadCapacityUnits");
 static const struct bytes name_write = BYTES_INIT("WriteCapacityUnits");
 static const struct bytes name_max_read = BYTES_INIT("MaxReadRequestUnits");
 static const struct bytes name_max_write = BYTES_INIT("MaxWriteRequestUnits");
+static const struct bytes name_since = BYTES_INIT("LastUpdateToPayPerRequest");
 static const struct bytes name_class = BYTES_INIT("TableClass");
 static const struct bytes name_protected = BYTES_INIT("DeletionProtectionEnabled");
 static const struct bytes name_id = BYTES_INIT("TableId");
@@ -152,8 +156,6 @@ enum err settings_encode(const struct table_settings *settings, struct arena *ar
                          struct bytes *item)
 {
     struct item_build build;
-    struct item_build tags;
-    struct bytes tag_map;
     item_build_init(&build, arena);
     item_build_s(&build, name_billing, bytes_cstr(billing_names[settings->billing]));
     if (settings->billing == BILLING_PROVISIONED) {
@@ -166,23 +168,22 @@ enum err settings_encode(const struct table_settings *settings, struct arena *ar
     if (settings->on_demand.has_write) {
         item_build_i64(&build, name_max_write, settings->on_demand.write);
     }
+    if (settings->on_demand_since_ms != 0) {
+        item_build_i64(&build, name_since, (int64_t)settings->on_demand_since_ms);
+    }
     if (settings->class != CLASS_NONE) {
         item_build_s(&build, name_class, bytes_cstr(class_names[settings->class]));
     }
     item_build_bool(&build, name_protected, settings->protected);
     item_build_s(&build, name_id, settings->id);
-    item_build_init(&tags, arena);
-    for (size_t i = 0; i < settings->tag_count; i++) {
-        item_build_s(&tags, settings->tags[i].key, settings->tags[i].value);
-    }
-    TRY(item_build_end(&tags, &tag_map));
-    item_build_m(&build, name_tags, tag_map);
+    item_build_m(&build, name_tags, settings->tags);
     return item_build_end(&build, item);
 }
 
 void settings_decode(struct bytes item, struct table_settings *settings)
 {
     struct value value;
+    int64_t since_ms = 0;
     memset(settings, 0, sizeof(*settings));
     settings->billing = (enum billing_mode)enum_of(&set_billing_mode, item, name_billing);
     if (settings->billing == BILLING_NONE) {
@@ -193,9 +194,14 @@ void settings_decode(struct bytes item, struct table_settings *settings)
     (void)number_of(item, name_write, &settings->throughput.write);
     settings->on_demand.has_read = number_of(item, name_max_read, &settings->on_demand.read);
     settings->on_demand.has_write = number_of(item, name_max_write, &settings->on_demand.write);
+    (void)number_of(item, name_since, &since_ms);
+    settings->on_demand_since_ms = since_ms > 0 ? (uint64_t)since_ms : 0;
     settings->protected = item_get(item, name_protected, &value) && value.tag == VALUE_TRUE;
     if (item_get(item, name_id, &value)) {
         settings->id = value.body;
+    }
+    if (item_get(item, name_tags, &value) && value.tag == VALUE_M) {
+        settings->tags = value.body;
     }
 }
 
@@ -244,9 +250,11 @@ static void describe_settings(const struct table_settings *settings, struct tabl
     out->provisioned.read = settings->throughput.read;
     out->provisioned.write = settings->throughput.write;
     out->id = settings->id;
-    out->has_billing = settings->billing == BILLING_PER_REQUEST;
+    out->has_billing =
+        settings->billing == BILLING_PER_REQUEST || settings->on_demand_since_ms != 0;
     out->billing.mode = settings->billing;
-    out->billing.since_ms = out->created_ms;
+    out->billing.since_ms =
+        settings->on_demand_since_ms != 0 ? settings->on_demand_since_ms : out->created_ms;
     out->on_demand = settings->on_demand;
     out->has_on_demand = settings->on_demand.has_read || settings->on_demand.has_write;
     out->has_class = settings->class != CLASS_NONE;

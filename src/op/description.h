@@ -1,5 +1,6 @@
-/* TableDescription: how CreateTable, DescribeTable and DeleteTable show a table, and the settings
- * item in which op keeps what the store does not need to know of it. Private to op. */
+/* TableDescription: how CreateTable, DescribeTable, UpdateTable and DeleteTable show a table, what
+ * their requests share, and the settings item in which op keeps what the store does not need to
+ * know of it. Private to op. */
 #ifndef HW_OP_DESCRIPTION_H
 #define HW_OP_DESCRIPTION_H
 
@@ -8,11 +9,23 @@
 enum billing_mode { BILLING_NONE = 0, BILLING_PROVISIONED, BILLING_PER_REQUEST };
 enum table_class { CLASS_NONE = 0, CLASS_STANDARD, CLASS_INFREQUENT };
 enum key_type { KEY_TYPE_NONE = 0, KEY_TYPE_HASH, KEY_TYPE_RANGE };
-enum table_status { STATUS_NONE = 0, STATUS_CREATING, STATUS_ACTIVE, STATUS_DELETING };
+enum table_status {
+    STATUS_NONE = 0,
+    STATUS_CREATING,
+    STATUS_ACTIVE,
+    STATUS_UPDATING,
+    STATUS_DELETING
+};
+enum encryption_type { ENCRYPTION_NONE = 0, ENCRYPTION_AES256, ENCRYPTION_KMS };
+
+#define ON_DEMAND_UNBOUND (-1) /* takes a bound of OnDemandThroughput away */
 
 extern const struct enum_set set_billing_mode, set_table_class, set_key_type, set_attribute_type,
     set_stream_view;
 extern const struct shape shape_key_element, shape_table_description;
+/* Of requests: table_members.c. */
+extern const struct shape shape_definition_in, shape_throughput_in, shape_on_demand_in,
+    shape_stream_in, shape_encryption_in, shape_tag_in;
 
 struct throughput {
     int64_t read;
@@ -42,16 +55,23 @@ struct table_tag {
     struct bytes value;
 };
 
+struct encryption {
+    bool enabled;
+    bool has_enabled;
+    enum encryption_type type;
+    struct bytes key;
+};
+
 /* What op keeps of a table and echoes. */
 struct table_settings {
     enum billing_mode billing;
     struct throughput throughput;
     struct throughput on_demand; /* largest units; absent: no bound */
+    uint64_t on_demand_since_ms; /* 0: it never was on demand, or it was from the beginning */
     enum table_class class;
     bool protected;
-    struct bytes id; /* a UUID */
-    const struct table_tag *tags;
-    size_t tag_count;
+    struct bytes id;   /* a UUID */
+    struct bytes tags; /* an item of S values */
 };
 
 struct provisioned {
@@ -89,15 +109,18 @@ struct table_description {
     bool protected;
 };
 
-/* The answer of all three: a table under "Table" or "TableDescription". */
+/* The answer of all four: a table under "Table" or "TableDescription". */
 struct table_out {
     struct table_description table;
 };
 
+/* Only the store's own key is there, so asking for none is all that is granted. */
+MUST_USE enum err check_encryption(struct op_call *call, const struct encryption *asked);
 /* Settings as an item in the arena. */
 MUST_USE enum err settings_encode(const struct table_settings *settings, struct arena *arena,
                                   struct bytes *item);
-/* Of any table: what is missing (the server's own tables have none) reads as on demand. */
+/* Of any table: what is missing (the server's own tables have none) reads as on demand. What it
+ * holds is borrowed from the item. */
 void settings_decode(struct bytes item, struct table_settings *settings);
 /* Key elements of a schema, one or two, in the arena; NULL: memory. */
 struct key_element *key_elements(const struct key_schema *schema, struct arena *arena,

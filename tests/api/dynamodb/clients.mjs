@@ -2,8 +2,8 @@
 // Usage: node clients.mjs URL TABLE_PREFIX; credentials and region come from the environment, as for anyone.
 import {
   CreateTableCommand, DeleteItemCommand, DeleteTableCommand, DescribeTableCommand, DynamoDBClient, GetItemCommand,
-  ListTablesCommand, PutItemCommand, QueryCommand, TransactWriteItemsCommand, UpdateItemCommand, paginateQuery, paginateScan,
-  waitUntilTableExists, waitUntilTableNotExists,
+  ListTablesCommand, PutItemCommand, QueryCommand, TransactWriteItemsCommand, UpdateItemCommand, UpdateTableCommand,
+  paginateQuery, paginateScan, waitUntilTableExists, waitUntilTableNotExists,
 } from "@aws-sdk/client-dynamodb";
 import {
   DescribeStreamCommand, DynamoDBStreamsClient, GetRecordsCommand, GetShardIteratorCommand, ListStreamsCommand,
@@ -90,6 +90,15 @@ seen.events = records.map((record) => record.eventName);
 seen.image = records[1].dynamodb.NewImage.c;
 seen.time = records[0].dynamodb.ApproximateCreationDateTime instanceof Date;
 
+const off = { TableName, StreamSpecification: { StreamEnabled: false } };
+seen.updating = (await client.send(new UpdateTableCommand(off))).TableDescription.TableStatus;
+try {
+  await client.send(new UpdateTableCommand(off));
+} catch (error) {
+  seen.off = [error.name, error.message];
+}
+const stream = (await streams.send(new DescribeStreamCommand({ StreamArn }))).StreamDescription;
+seen.stream = [stream.StreamStatus, stream.Shards[0].SequenceNumberRange.EndingSequenceNumber !== undefined];
 seen.deleting = (await client.send(new DeleteTableCommand({ TableName }))).TableDescription.TableStatus;
 seen.gone = (await waitUntilTableNotExists({ client, maxWaitTime: 30, minDelay: 1 }, { TableName })).state;
 try {

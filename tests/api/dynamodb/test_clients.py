@@ -39,6 +39,8 @@ def test_the_javascript_sdk(api, environment):
     assert seen["scanned"] == ["2", "3", "4"]
     assert seen["events"] == ["INSERT", "MODIFY", "INSERT", "INSERT", "INSERT", "REMOVE"]
     assert (seen["image"], seen["time"], seen["deleting"], seen["gone"]) == ({"N": "1"}, True, "DELETING", "SUCCESS")
+    assert (seen["updating"], seen["stream"]) == ("UPDATING", ["DISABLED", True])
+    assert seen["off"][0] == "ValidationException" and seen["off"][1].startswith("Table has no stream to disable: TableName: ")
     assert seen["missing"][0] == "ResourceNotFoundException"
 
 
@@ -91,6 +93,10 @@ def test_the_aws_cli(api, aws):
                    "TRIM_HORIZON")["ShardIterator"]
     records = aws("dynamodbstreams", "get-records", "--shard-iterator", iterator)["Records"]
     assert [record["eventName"] for record in records] == ["INSERT", "MODIFY", "INSERT", "INSERT", "REMOVE"]
+    off = aws("dynamodb", "update-table", *table, "--stream-specification", "StreamEnabled=false")["TableDescription"]
+    assert (off["TableStatus"], off["StreamSpecification"]) == ("UPDATING", {"StreamEnabled": False})
+    aws("dynamodb", "wait", "table-exists", *table)
+    assert aws("dynamodbstreams", "describe-stream", "--stream-arn", arn)["StreamDescription"]["StreamStatus"] == "DISABLED"
     aws("dynamodb", "delete-table", *table)
     aws("dynamodb", "wait", "table-not-exists", *table)
     assert "(ResourceNotFoundException)" in aws("dynamodb", "describe-table", *table, fails=True)

@@ -129,13 +129,18 @@ REFUSED = [
     ("another attribute is defined", {"AttributeDefinitions": [SK]},
      INVALID + "Some index key attributes are not defined in AttributeDefinitions. Keys: [pk], "
      "AttributeDefinitions: [sk]"),
+    ("stream without members", {"StreamSpecification": {}},
+     ENVELOPE + must(None, "streamSpecification.streamEnabled", "not be null")),
+    ("encryption type", {"SSESpecification": {"Enabled": True, "SSEType": "AES256"}}, INVALID + "SSEType AES256 is not supported"),
+    ("no encryption with a type", {"SSESpecification": {"Enabled": False, "SSEType": "KMS"}},
+     INVALID + "SSEType can not be specified if Enabled is false"),
     ("stream without a view", {"StreamSpecification": {"StreamEnabled": True}},
-     INVALID + "Table is being created with a stream enabled, StreamViewType should be specified"),
+     INVALID + "Table is being created with a stream enabled, UpdateViewType is required"),
     ("view without a stream", {"StreamSpecification": {"StreamEnabled": False, "StreamViewType": "NEW_IMAGE"}},
      INVALID + "Table is being created with a stream disabled, UpdateViewType should not be specified"),
     ("view type", {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "x"}},
      ENVELOPE + must("x", "streamSpecification.streamViewType",
-                     "satisfy enum value set: [NEW_IMAGE, OLD_IMAGE, NEW_AND_OLD_IMAGES, KEYS_ONLY]")),
+                     "satisfy enum value set: [OLD_IMAGE, KEYS_ONLY, NEW_AND_OLD_IMAGES, NEW_IMAGE]")),
     ("on-demand bound when provisioned",
      {"BillingMode": None, "ProvisionedThroughput": READ, "OnDemandThroughput": {"MaxReadRequestUnits": 1}},
      INVALID + "MaxReadRequestUnits for OnDemandThroughput cannot be specified when table BillingMode is PROVISIONED."),
@@ -154,11 +159,22 @@ def test_refusals(api, change, text):
 
 
 @pytest.mark.headwater
-@pytest.mark.parametrize("member", ["GlobalSecondaryIndexes", "LocalSecondaryIndexes", "SSESpecification",
-                                    "WarmThroughput", "ResourcePolicy", "VectorIndexes"])
+@pytest.mark.parametrize("member", ["GlobalSecondaryIndexes", "LocalSecondaryIndexes", "WarmThroughput", "ResourcePolicy", "VectorIndexes"])
 def test_what_is_not_built_is_refused(api, member):
     assert api.refusal("CreateTable", request(api.name(), **{member: {}})) == \
         f"Headwater does not support {member} yet"
+
+
+@pytest.mark.parametrize("specification", [{}, {"Enabled": False}])
+def test_the_default_encryption_may_be_asked_for(api, specification):
+    assert "SSEDescription" not in api.call("CreateTable", request(api.name(), SSESpecification=specification))["TableDescription"]
+
+
+@pytest.mark.headwater
+def test_encryption_with_keys_is_refused(api):
+    for specification in ({"Enabled": True}, {"SSEType": "KMS"}, {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "x"}):
+        assert api.refusal("CreateTable", request(api.name(), SSESpecification=specification)) == \
+            "Headwater does not support SSESpecification with keys yet"
 
 
 @pytest.mark.headwater

@@ -31,7 +31,14 @@ WHOLE = {
         "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
         "OnDemandThroughput": {"MaxReadRequestUnits": 1, "MaxWriteRequestUnits": 1},
         "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}, "TableClass": "STANDARD",
-        "DeletionProtectionEnabled": False, "Tags": [{"Key": "k", "Value": "v"}]},
+        "SSESpecification": {"Enabled": False, "SSEType": "KMS", "KMSMasterKeyId": "k"}, "DeletionProtectionEnabled": False,
+        "Tags": [{"Key": "k", "Value": "v"}]},
+    "UpdateTable": {
+        "TableName": "wrong", "BillingMode": "PROVISIONED", "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1},
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "OnDemandThroughput": {"MaxReadRequestUnits": 1, "MaxWriteRequestUnits": 1},
+        "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}, "TableClass": "STANDARD",
+        "SSESpecification": {"Enabled": False, "SSEType": "KMS", "KMSMasterKeyId": "k"}, "DeletionProtectionEnabled": False},
     "DescribeTable": {"TableName": "wrong"}, "DeleteTable": {"TableName": "no.such.table"},
     "ListTables": {"ExclusiveStartTableName": "abc", "Limit": 1},
     "PutItem": {**WRITE, "Item": KEY, "ReturnValues": "ALL_OLD"}, "DeleteItem": {**WRITE, "Key": KEY, "ReturnValues": "ALL_OLD"},
@@ -251,5 +258,6 @@ def test_the_right_requests_are_right(api, world, operation):
         api.call(operation, WHOLE[operation])
     except Refused as told:
         allowed = {"ConditionalCheckFailedException", "ResourceNotFoundException"}
-        words = ("Neither ReadCapacityUnits", "Filter Expression", "The provided", "Transaction request cannot", "Invalid ShardIterator", "Cannot")
+        words = ("Neither ReadCapacityUnits", "Filter Expression", "The provided", "Transaction request cannot", "Invalid ShardIterator", "Cannot",
+                 "Server-Side Encryption modification must be the only operation")
         assert told.type in allowed or told.message.removeprefix("One or more parameter values were invalid: ").startswith(words), told

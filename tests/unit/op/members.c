@@ -19,6 +19,7 @@ static const struct {
     const char *json;
 } beside[] = {
     {"CreateTable", "TableName", ",\"TableName\":\"abc\"}"},
+    {"UpdateTable", "TableName", ",\"TableName\":\"abc\"}"},
     {"TransactWriteItems", "TransactItems",
      ",\"TransactItems\":[{\"Delete\":{\"TableName\":\"abc\",\"Key\":{}}}]}"},
 };

@@ -86,6 +86,29 @@ static void the_servers_own_tables_work_by_name_only(void)
                   "Tables named headwater.* belong to the server and cannot be deleted");
 }
 
+static void an_update_shows_what_was_and_then_what_is(void)
+{
+    CHECK_HAS(call("UpdateTable", "{'TableName':'shown','ProvisionedThroughput':"
+                                  "{'ReadCapacityUnits':5,'WriteCapacityUnits':4}}"),
+              "'TableStatus':'UPDATING'");
+    CHECK_HAS(call("DescribeTable", "{'TableName':'shown'}"), "'ReadCapacityUnits':5");
+    CHECK_HAS(call("UpdateTable", "{'TableName':'shown','StreamSpecification':"
+                                  "{'StreamEnabled':false}}"),
+              "'StreamSpecification':{'StreamEnabled':false}");
+    const char *shown = call("DescribeTable", "{'TableName':'shown'}");
+    CHECK_LACKS(shown, "StreamSpecification");
+    CHECK_HAS(shown, "'LatestStreamArn':");
+    CHECK_REFUSED("UpdateTable",
+                  "{'TableName':'shown','StreamSpecification':"
+                  "{'StreamEnabled':false}}",
+                  "Table has no stream to disable: TableName: shown");
+    CHECK_HAS(call("UpdateTable", "{'TableName':'demand','DeletionProtectionEnabled':false}"),
+              "'TableStatus':'ACTIVE'");
+    CHECK_HAS(call("DescribeTable", "{'TableName':'demand'}"), "'DeletionProtectionEnabled':false");
+    CHECK_HAS(call("UpdateTable", "{'TableName':'demand','DeletionProtectionEnabled':true}"),
+              "'DeletionProtectionEnabled':true");
+}
+
 static void tables_survive_a_restart(void)
 {
     static char before[4096];
@@ -103,6 +126,7 @@ int main(void)
     RUN(a_deleted_table_is_gone_and_its_name_free);
     RUN(names_come_in_order_and_pages);
     RUN(the_servers_own_tables_work_by_name_only);
+    RUN(an_update_shows_what_was_and_then_what_is);
     RUN(tables_survive_a_restart);
     harness_fini();
     return CHECK_RESULT();

@@ -277,17 +277,19 @@ static void tables_are_told_in_the_control_planes_words(void)
         {"CreateTable",
          "{'TableName':'abc','AttributeDefinitions':[],'KeySchema':[],"
          "'ProvisionedThroughput':{'ReadCapacityUnits':0}}",
-         "3 validation errors detected: Value '0' at 'provisionedThroughput.readCapacityUnits'" MUST
-         "have value greater than or equal to 1; Value null at "
+         "3 validation errors detected: Value null at "
          "'provisionedThroughput.writeCapacityUnits'" MUST
-         "not be null; Value '[]' at 'keySchema'" MUST "have length greater than or equal to 1"},
+         "not be null; Value '0' at 'provisionedThroughput.readCapacityUnits'" MUST
+         "have value greater than or equal to 1; Value '[]' at 'keySchema'" MUST
+         "have length greater than or equal to 1"},
         {"CreateTable",
          "{'TableName':'abc','AttributeDefinitions':[{'AttributeName':'','AttributeType':'X'}],"
          "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]}",
-         "2 validation errors detected: Value '' at "
+         "2 validation errors detected: Value 'X' at "
+         "'attributeDefinitions.1.member.attributeType'" MUST
+         "satisfy enum value set: [B, N, S]; Value '' at "
          "'attributeDefinitions.1.member.attributeName'" MUST
-         "have length greater than or equal to 1; Value 'X' at "
-         "'attributeDefinitions.1.member.attributeType'" MUST "satisfy enum value set: [B, N, S]"},
+         "have length greater than or equal to 1"},
         {"CreateTable",
          "{'TableName':'abc','AttributeDefinitions':[{'AttributeName':'pk','AttributeType':'S'}],"
          "'KeySchema':[{'AttributeName':'pk','KeyType':'HASH'}]}",
