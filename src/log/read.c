@@ -224,34 +224,27 @@ static enum err replay_record(void *arg, const struct log_record *record, uint32
     return record->commit <= replaying->after ? OK : replaying->fn(replaying->arg, record);
 }
 
-/* The list grows at its end while replay walks it: a worker makes the next segment ahead. */
-static struct segment *segment_after(struct log *log, const struct segment *segment)
-{
-    pthread_mutex_lock(&log->mutex);
-    struct segment *next = segment == NULL ? log->first : segment->next;
-    pthread_mutex_unlock(&log->mutex);
-    return next;
-}
-
+/* Segments come and go while replay walks them: a worker makes the next one ahead, and removes
+ * those that are trimmed. */
 enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg)
 {
     struct replaying replaying = {after, fn, arg};
     if (log->last_commit > after && after + 1 < log_first(log)) {
         return ERR_TRIMMED;
     }
-    for (struct segment *segment = segment_after(log, NULL); segment != NULL;
-         segment = segment_after(log, segment)) {
+    struct segment segment = {0};
+    struct index_entry *none;
+    size_t count;
+    while (next_segment(log, segment.number, (struct log_place){after + 1, 0}, &segment, &none,
+                        &count, 0)) {
         struct frame_reader reader;
         struct frame_header header;
         struct bytes payload;
         char path[4200];
-        if (segment->first_commit == UINT64_MAX || segment->last_commit <= after) {
-            continue;
-        }
-        segment_path(log, segment->number, path, sizeof(path));
-        TRY(frame_reader_open(&reader, path, segment->number, log->id));
+        segment_path(log, segment.number, path, sizeof(path));
+        TRY(frame_reader_open(&reader, path, segment.number, log->id));
         enum err err = OK;
-        for (uint64_t at = 0; at < segment->used && err == OK;
+        for (uint64_t at = 0; at < segment.used && err == OK;
              at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
             err = frame_reader_at(&reader, at, &header, &payload);
             if (err == OK && header.kind == FRAME_DATA &&

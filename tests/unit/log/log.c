@@ -435,6 +435,38 @@ static void trimmed_segments_go(void)
     arena_fini(&arena);
 }
 
+struct trimming {
+    struct log *log;
+    struct counting counting;
+};
+
+static enum err trim_and_count(void *arg, const struct log_record *record)
+{
+    struct trimming *trimming = arg;
+    struct log *log = trimming->log;
+    for (int i = 0; i < 1000 && record->commit == 1 && log_first(log) == 1; i++) {
+        log_set_trim(log, log_last(log) / 2);
+        thread_pause_ms(10);
+    }
+    return count_record(&trimming->counting, record);
+}
+
+/* The worker removes a segment while replay reads it: replay goes on with what comes after. */
+static void replay_walks_past_segments_that_go(void)
+{
+    struct log_report report;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    fill_segments(log, 4);
+    uint64_t last = log_last(log);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(last, OK, &report);
+    struct trimming trimming = {.log = log, .counting = {.index = UINT32_MAX - 1}};
+    CHECK(log_replay(log, 0, trim_and_count, &trimming) == OK);
+    CHECK(log_first(log) > 1 && trimming.counting.commit == last && !trimming.counting.wrong);
+    CHECK(log_close(log, false) == OK);
+}
+
 /* One group of a commit, durable but not published; the log's older ones may all go. */
 static uint64_t append_unpublished(struct log *log)
 {
@@ -625,6 +657,7 @@ int main(void)
     RUN(a_missing_index_is_made_again);
     RUN(a_torn_first_frame_of_a_segment_keeps_the_chain);
     RUN(trimmed_segments_go);
+    RUN(replay_walks_past_segments_that_go);
     RUN(the_segment_of_the_newest_visible_commit_stays);
     RUN(what_a_kill_would_replay_is_weighed_alike_before_and_after_it);
     RUN(time_never_goes_back);
