@@ -310,6 +310,8 @@ MUST_USE enum err scan_segment(struct scan *scan, struct segment *segment,
 MUST_USE enum err scan_behind(struct scan *scan, const struct segment *segment,
                               struct frame_reader *reader, uint64_t at, uint64_t *dirty_end,
                               bool *later);
+/* Is the file shorter than one may be whose frames end at `at` without an end frame? */
+bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t at);
 /* Fills the report and returns ERR_DAMAGED. */
 MUST_USE enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset,
                               const char *what);

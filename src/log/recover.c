@@ -220,6 +220,21 @@ enum err scan_behind(struct scan *scan, const struct segment *segment, struct fr
     return OK;
 }
 
+/* Every segment that is not ended has room for its end frame behind its last frame, also behind one
+ * that is torn but for its header: one that has not is not as long as it was made. */
+bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t at)
+{
+    struct bytes sector;
+    struct frame_header header;
+    uint64_t end = at + END_ROOM;
+    if (frame_reader_bytes(reader, at, HEADER, &sector) == OK &&
+        frame_header_read(sector, scan->log->id, reader->segment, &header)) {
+        end = at + sectors_of(HEADER + (uint64_t)header.payload_len) +
+              (header.kind == FRAME_END ? 0 : END_ROOM);
+    }
+    return end > reader->size;
+}
+
 static enum err zero_range(struct log *log, uint64_t number, uint64_t from, uint64_t to)
 {
     static const uint8_t zeros[65536];
@@ -432,6 +447,38 @@ struct segment *scan_find(struct log *log, uint64_t number)
     return segment;
 }
 
+/* An end frame is durable before anything is written into the next segment: one that is in use
+ * behind a log that does not go on is damage, even where its first header is damaged too. */
+static enum err is_in_use(struct scan *scan, const struct segment *segment, bool *in_use)
+{
+    struct frame_reader reader;
+    struct bytes sector;
+    char path[4200];
+    uint64_t dirty_end = 0;
+    *in_use = false;
+    segment_path(scan->log, segment->number, path, sizeof(path));
+    TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+    enum err err = scan_behind(scan, segment, &reader, 0, &dirty_end, in_use);
+    if (err == OK && dirty_end > 0 && frame_reader_bytes(&reader, 0, HEADER, &sector) == OK) {
+        *in_use |= !is_zero(sector);
+    }
+    frame_reader_close(&reader);
+    return err;
+}
+
+static enum err check_later(struct scan *scan, const struct segment *segment, uint64_t at)
+{
+    for (const struct segment *other = segment->next; other != NULL; other = other->next) {
+        bool in_use = other->first_commit != UINT64_MAX;
+        TRY(in_use || scan->report->clean_stop ? OK : is_in_use(scan, other, &in_use));
+        if (in_use) {
+            return scan_damage(scan, segment->number, at,
+                               "A frame is damaged and a later segment is in use");
+        }
+    }
+    return OK;
+}
+
 static void adopt_end(struct scan *scan, struct segment *segment, uint64_t at)
 {
     struct log *log = scan->log;
@@ -459,12 +506,10 @@ static enum err judge_end(struct scan *scan, struct segment *segment, struct fra
         return scan_damage(scan, segment->number, at,
                            "A frame is damaged and valid ones come after it");
     }
-    for (const struct segment *other = segment->next; other != NULL; other = other->next) {
-        if (other->first_commit != UINT64_MAX && other->first_commit > scan->commit) {
-            return scan_damage(scan, segment->number, at,
-                               "A frame is damaged and a later segment has valid ones");
-        }
+    if (scan_is_cut(scan, reader, at)) {
+        return scan_damage(scan, segment->number, at, "The file is cut short");
     }
+    TRY(check_later(scan, segment, at));
     if (scan->commit < flushed) {
         return scan_damage(scan, segment->number, at,
                            "The log ends before a commit that the view already holds");

@@ -23,7 +23,6 @@ struct made_frame {
     size_t at;
     size_t len; /* header and payload */
     size_t records_before;
-    bool first; /* of its segment */
     bool wrong; /* whole, but not what may stand there */
 };
 
@@ -71,8 +70,7 @@ static void add_frame(struct made_log *made, size_t segment, enum frame_kind kin
     *frame = (struct made_frame){.segment = segment,
                                  .at = at,
                                  .len = HEADER + payload.len,
-                                 .records_before = made->record_count,
-                                 .first = at == 0};
+                                 .records_before = made->record_count};
     if (fuzz_below(made->input, 64) == 1 && made->frame_count > 1 && kind != FRAME_INDEX) {
         bool early = fuzz_bool(made->input);
         header.previous_crc += (uint32_t)fuzz_below(made->input, 2);
@@ -162,7 +160,9 @@ static void make_log(struct made_log *made)
         } else if (fuzz_below(made->input, 4) == 1) {
             add_frame(made, i, FRAME_CLEAN, BYTES_NONE, 0);
         }
-        for (size_t zeros = fuzz_below(made->input, 4) * SECTOR; zeros > 0; zeros--) {
+        size_t sectors = fuzz_below(made->input, 4);
+        sectors += i + 1 == made->segment_count ? END_ROOM / SECTOR : 0;
+        for (size_t zeros = sectors * SECTOR; zeros > 0; zeros--) {
             buf_add_byte(&made->files[i], 0);
         }
         buf_add(&made->sound[i], buf_bytes(&made->files[i]));
@@ -228,9 +228,8 @@ static bool is_undeniable(const struct made_log *made, size_t broken)
     bool any = false;
     for (size_t i = broken; i < made->frame_count; i++) {
         const struct made_frame *frame = &made->frames[i];
-        bool seen = frame->segment == made->frames[broken].segment || frame->first;
         bool whole = stands(made, frame, HEADER);
-        any = any || (i > broken && seen && whole) || (i == broken && whole && frame->wrong);
+        any = any || (whole && (i > broken || frame->wrong));
     }
     return any;
 }

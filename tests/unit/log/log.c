@@ -242,6 +242,30 @@ static void a_file_cut_short_behind_a_frame_is_damage(void)
     CHECK(report.file[0] != 0 && strstr(report.reason, "cut short") != NULL);
 }
 
+/* A file keeps the size that it was made with until it is ended: one that is cut between frames, or
+ * within one, has lost something, and nothing else on the disk may say so. */
+static void a_file_cut_short_anywhere_is_damage(void)
+{
+    char path[400];
+    off_t start;
+    off_t end;
+    struct log_report report;
+    static const off_t more[] = {0, 1, 63, 64, 511};
+    make_tail(path, sizeof(path), &start, &end);
+    for (off_t size = end + 511; size >= 0; size -= size > start ? 100 : 300) {
+        make_tail(path, sizeof(path), &start, &end);
+        CHECK(truncate(path, size) == 0);
+        CHECK(log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED);
+        CHECK(open_log(0, ERR_DAMAGED, &report) == NULL && report.offset <= (uint64_t)size);
+    }
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        make_tail(path, sizeof(path), &start, &end);
+        CHECK(truncate(path, start + more[i]) == 0);
+        CHECK(log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED);
+        CHECK(open_log(0, ERR_DAMAGED, &report) == NULL && report.offset == (uint64_t)start);
+    }
+}
+
 /* The mark of a clean stop says that nothing comes after it; it must be gone before something does.
  */
 static void a_frame_torn_after_a_clean_stop_is_cut_off(void)
@@ -293,7 +317,7 @@ static void an_end_frame_that_is_lost_is_damage(void)
     size_t at = 0;
     fresh_dir();
     struct log *log = open_log(0, OK, &report);
-    fill_segments(log, 2);
+    fill_segments(log, 3);
     uint64_t id = log_id(log);
     CHECK(log_close(log, false) == OK);
     snprintf(path, sizeof(path), "%s/%020d.log", dir, 1);
@@ -310,6 +334,15 @@ static void an_end_frame_that_is_lost_is_damage(void)
     CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
     CHECK(report.offset == at && log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED);
     CHECK(report.offset == at);
+    /* The first header of the next one too: there are more behind it, or what it was the header of.
+     */
+    for (unsigned lost = 0; lost < 2; lost++) {
+        static const uint8_t zeros[512];
+        snprintf(path, sizeof(path), "%s/%020d.log", dir, 2);
+        change(path, 0, lost == 0 ? (const void *)"damage" : zeros, lost == 0 ? 6 : 512);
+        CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
+        CHECK(report.offset == at && log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED);
+    }
 }
 
 /* A frame that is whole but is not the one that the next frame was written behind. */
@@ -649,6 +682,7 @@ int main(void)
     RUN(a_torn_end_is_cut_off_at_every_sector);
     RUN(damage_is_never_taken_for_an_end);
     RUN(a_file_cut_short_behind_a_frame_is_damage);
+    RUN(a_file_cut_short_anywhere_is_damage);
     RUN(a_frame_torn_after_a_clean_stop_is_cut_off);
     RUN(an_end_frame_that_is_lost_is_damage);
     RUN(a_frame_in_another_frames_place_is_damage);
