@@ -37,8 +37,8 @@ static inline void buf_add(struct buf *buf, struct bytes data)
     bool roomy = !buf->failed && data.len <= buf->cap - buf->len;
     uint8_t *room = roomy ? buf->ptr + buf->len : buf_room(buf, data.len);
     if (room != NULL) {
-        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): bytes that are some are
-         * somewhere */
+        /* Bytes that are some are somewhere. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
         memcpy(room, data.ptr, data.len);
         buf->len += data.len;
     }

@@ -58,7 +58,7 @@ struct http_request {
 
 /* Connections that are refused past the limit and waited for, as many as the limit at most; more
  * are just closed. */
-#define HTTP_LINGERERS_MAX 256u
+#define HTTP_LINGERERS_MAX ((uint64_t)256)
 
 /* Limits of connections, each with a defined answer: 431 headers, 413 body, 408 slow head or body,
  * close when idle, 503 and close past the connection count. */

@@ -594,7 +594,7 @@ static bool make_canonical(const struct http_request *request,
     canonical_path(&text, request->path);
     text_add_byte(&text, '\n');
     if (!canonical_query(&text, request->query)) {
-        refuse(result, SIGV4_INVALID, "The query string has more than %u parameters.",
+        refuse(result, SIGV4_INVALID, "The query string has more than %zu parameters.",
                QUERY_PAIRS_MAX);
         return false;
     }

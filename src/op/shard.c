@@ -5,8 +5,8 @@
 #include "base/cursor.h"
 #include "base/digest.h"
 
-#define STATE_LEN 20u
-#define CHECK_LEN 8u
+#define STATE_LEN ((size_t)20)
+#define CHECK_LEN ((size_t)8)
 
 static const uint8_t *find(struct bytes text, struct bytes part);
 static void check_of(struct bytes arn, const uint8_t state[STATE_LEN], uint8_t check[CHECK_LEN]);
