@@ -1,5 +1,6 @@
 /* Memory with one lifetime: allocate freely, release all at once. An arena belongs to one thread at
- * a time. Allocation failure returns NULL: inside a request that ends the request with a fault. */
+ * a time. Allocation failure returns NULL: inside a request that ends the request with a fault
+ * (base I4). */
 #ifndef HW_BASE_ARENA_H
 #define HW_BASE_ARENA_H
 

@@ -1,6 +1,6 @@
 /* A bug is ours: it ends the process with the place and the broken promise. ASSERT stays on in
  * every build; DASSERT, for costly walks, only in debug builds. Input, configuration and disk
- * contents are never asserted: they get faults and errors. */
+ * contents are never asserted: they get faults and errors (base I9). */
 #ifndef HW_BASE_ASSERT_H
 #define HW_BASE_ASSERT_H
 

@@ -1,6 +1,6 @@
 /* Output under construction: grows on the heap up to its largest size. After a failed append the
  * buffer is marked failed, keeps its contents and refuses more, so that a writer checks once, at
- * the end. */
+ * the end (base I3). */
 #ifndef HW_BASE_BUF_H
 #define HW_BASE_BUF_H
 

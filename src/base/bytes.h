@@ -1,5 +1,5 @@
-/* Borrowed bytes: a pointer and a length, never assumed to end in zero. Whoever hands one out says
- * until when it is valid. Text is UTF-8 in the same struct. */
+/* Borrowed bytes: a pointer and a length, never assumed to end in zero (base I1). Whoever hands one
+ * out says until when it is valid. Text is UTF-8 in the same struct. */
 #ifndef HW_BASE_BYTES_H
 #define HW_BASE_BYTES_H
 

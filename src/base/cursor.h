@@ -1,5 +1,6 @@
 /* Reading binary formats: every read checks its bounds, nothing else does pointer arithmetic. A
- * failed read returns ERR_DAMAGED and leaves the cursor and the out-parameter as they were. */
+ * failed read returns ERR_DAMAGED and leaves the cursor and the out-parameter as they were
+ * (base I2). */
 #ifndef HW_BASE_CURSOR_H
 #define HW_BASE_CURSOR_H
 

@@ -1,4 +1,5 @@
-/* Checksums and hashes, each by its published definition, since all of them reach disk or wire. */
+/* Checksums and hashes, each by its published definition, since all of them reach disk or wire
+ * (base I7). */
 #ifndef HW_BASE_HASH_H
 #define HW_BASE_HASH_H
 

@@ -1,5 +1,5 @@
 /* Memory that outlives requests: it is there, or the process ends with a message. Outside an arena
- * nothing could go on half-made. */
+ * nothing could go on half-made (base I5). */
 #ifndef HW_BASE_MEM_H
 #define HW_BASE_MEM_H
 

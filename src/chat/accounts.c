@@ -1,6 +1,6 @@
 /* Accounts and sessions. A password is kept as argon2id's encoded hash, made and checked on a
  * worker; a session token is 32 random bytes of which only the SHA-256 is kept, in chat_user, for
- * 12 hours. */
+ * 12 hours (chat I10). */
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/hash.h"

@@ -1,4 +1,4 @@
-/* Jobs, routing and answers: what every chat request goes through. */
+/* Jobs, routing and answers: what every chat request goes through (chat I8, I11). */
 #include "base/mem.h"
 #include "base/note.h"
 #include "chat/chat_priv.h"

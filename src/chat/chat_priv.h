@@ -27,6 +27,7 @@
 
 #include <stdatomic.h>
 
+/* The bounds, each with a defined answer (chat I12). */
 #define CHAT_TEXT_MAX 16384u
 #define CHAT_KEY_MAX 64u
 #define CHAT_HANDLE_MIN 2u

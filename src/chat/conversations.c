@@ -1,5 +1,5 @@
 /* Conversations: opening the one of two people, the list, the read marker. Unread is arithmetic:
- * the head's n minus read_n. */
+ * the head's n minus read_n (chat I7, I9). */
 #include "chat/chat_priv.h"
 
 struct opening {

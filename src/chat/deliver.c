@@ -1,7 +1,7 @@
 /* Delivery: the follower of headwater.chat_log's stream, and the only way a message gets to a
  * socket. Only records of HEAD items are read: each carries the events of its write. An event whose
  * body was too long for HEAD waits for its row; those behind it wait too, so sockets see stream
- * order.
+ * order (chat I2).
  *
  * Beside it the follower of headwater.chat_user, which brings the ends of sessions: wherever one is
  * ended, every loop closes the sockets that were opened with it. */

@@ -1,7 +1,8 @@
 /* Messages: sending through the conversation's head, history, and events. One send is one
  * transaction: HEAD moves from seq s to s+1 if it still is s, the message's row and its idempotency
  * key are put, the sender's read marker moves. A lost race is repeated on the head that the refusal
- * brought along; a repeated key is answered from its row. */
+ * brought along; a repeated key is answered from its row
+ * (chat I1, I3, I6). */
 #include "base/digest.h"
 #include "base/hash.h"
 #include "base/mem.h"

@@ -1,6 +1,6 @@
 /* Sockets: the frames connect, send and ping, and who is connected where. A socket receives the
  * events of all its user's conversations; what it missed is sent after connect, conversation by
- * conversation, before the answer that names the ranges. */
+ * conversation, before the answer that names the ranges (chat I4, I5). */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "chat/chat_priv.h"

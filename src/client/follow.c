@@ -6,6 +6,9 @@
  *   armed   ── at the end of the stream: the next commit of the stream posts the follower's message
  *   ended   ── it cannot go on, and said so
  *
+ * Everything happens on that thread, once and in order (client I1, I2, I4), and no callback comes
+ * after the end or the closing (client I5, I6).
+ *
  * A batch that is not the last is followed by arming too: the log then posts the message at once,
  * so a follower far behind takes turns with the loop's other work. Closing in any state frees it as
  * soon as no message can come any more. */

@@ -4,7 +4,7 @@
  * exactly once, in order, within one follow.
  *
  * An event may be handed over before its writer has its answer, never before it is durable and
- * visible: who reads the event's key then sees that state or a newer one. */
+ * visible: who reads the event's key then sees that state or a newer one (client I3). */
 #ifndef HW_CLIENT_FOLLOW_H
 #define HW_CLIENT_FOLLOW_H
 

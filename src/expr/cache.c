@@ -1,5 +1,5 @@
 /* The cache of programs, and the binding of a request's names and values. Entries leave in the
- * order they came: a program stays valid for EXPR_CACHE_MAX further compilations. */
+ * order they came: a program stays valid for EXPR_CACHE_MAX further compilations (expr I1, I7). */
 #include "base/hash.h"
 #include "base/mem.h"
 #include "expr/expr_priv.h"

@@ -1,6 +1,6 @@
 /* What can be said of a bound expression without an item: undefined names and values, operands by
  * number and type, equal operands, BETWEEN's bounds; then overlapping paths, the form of a key
- * condition, and key attributes where none may be. In DynamoDB's words.
+ * condition, and key attributes where none may be. In DynamoDB's words and order (expr I4).
  *
  * A program's nodes stand in the order in which DynamoDB visits them, operands before their
  * operator, so one walk over them finds what it would find first. */

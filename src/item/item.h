@@ -1,6 +1,6 @@
 /* Items: one binary encoding serves the log, the view, expressions and the wire. An item is bytes;
  * a value is a view into them. The form is canonical: two items are equal exactly when their bytes
- * are, so "did this write change anything" is one memcmp.
+ * are, so "did this write change anything" is one memcmp (item I1, I2).
  *
  *   item    = member*                       the body of a map, sorted by name bytes, names unique
  *   member  = varint name_len, name, value
@@ -21,7 +21,7 @@
  *
  * Tags and forms are stored: they never change. Limits are DynamoDB's (limits below). All of this
  * is pure: any thread. Bytes that come from disk are checked once, by item_check; the readers after
- * that assert. */
+ * that never leave their bytes (item I5). */
 #ifndef HW_ITEM_ITEM_H
 #define HW_ITEM_ITEM_H
 

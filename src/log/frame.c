@@ -1,4 +1,4 @@
-/* Frames as bytes: sealing, recognising and walking them. Pure. */
+/* Frames as bytes: sealing, recognising and walking them (log I3). Pure. */
 #include "base/cursor.h"
 #include "base/hash.h"
 #include "log/log_priv.h"

@@ -1,6 +1,6 @@
 /* The index of a segment: which records of which stream it holds, and where. Built while the
  * segment is open, written behind its end frame by the worker, loaded by readers; derived, so a
- * missing or damaged one is made again from the frames. */
+ * missing or damaged one is made again from the frames (log I11). */
 #include "base/cursor.h"
 #include "base/mem.h"
 #include "base/note.h"

@@ -1,6 +1,6 @@
 /* Opening, appending, publishing: the committer's side of the log, and its figures. Hop 6 of the
  * straight path: after table/commit.c; when log_append has returned, everything in the frame is
- * durable. */
+ * durable, or the caller ends the process (log I1, I2, I9). */
 #include "log/log.h"
 
 #include "base/assert.h"

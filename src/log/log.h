@@ -110,7 +110,7 @@ MUST_USE enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log
 /* Starts the next group. Its commits get the numbers after the last; its time is max(previous,
  * now_ms). */
 void log_group_begin(struct log *log, uint64_t now_ms);
-/* Time of this group, as its records will show it. */
+/* Time of this group, as its records will show it (log I14). */
 uint64_t log_group_time_ms(const struct log *log);
 /* A new commit in the group; returns its number. */
 uint64_t log_commit_begin(struct log *log);
@@ -190,7 +190,7 @@ struct log_read {
 MUST_USE enum err log_read(struct log *log, struct log_read *read);
 
 /* A follower is woken (its message is posted to home) once when its stream has visible records past
- * a place; it must be armed again for the next wake. */
+ * a place; it must be armed again for the next wake (log I13). */
 struct log_follower {
     struct message message; /* run is the follower's */
     struct mailbox *home;

@@ -2,7 +2,8 @@
  * the segment that holds the first commit the view does not, checks every byte of every frame from
  * there, and stops at the first place without a valid frame. A torn end is what nobody was told
  * about: nothing valid comes after it, and nothing the view or a later segment knows is past it.
- * Anything else is damage, and the caller refuses to start. */
+ * Anything else is damage, and the caller refuses to start (log I6). What was accepted is synced
+ * again before it is served (log I8). */
 #include "base/cursor.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -274,8 +275,8 @@ static enum err rewrite_last(struct scan *scan)
     return err;
 }
 
-/* The mark of a clean stop says that nothing comes after it. It goes, durably, before something
- * does: else a first frame that a power cut tears would be taken for damage. */
+/* The mark of a clean stop says that nothing comes after it (log I7). It goes, durably, before
+ * something does: else a first frame that a power cut tears would be taken for damage. */
 static enum err take_clean_mark(struct scan *scan)
 {
     TRY(zero_range(scan->log, scan->last_segment, scan->last_at, scan->last_at + scan->last_len));

@@ -1,7 +1,7 @@
 /* Segment files and the worker that prepares them ahead, writes indexes of sealed ones and removes
  * trimmed ones. A segment is filled with zeros under another name, synced, renamed, and the
  * directory synced, before a frame may go into it: then a frame's sync never has to change the
- * file's shape. */
+ * file's shape (log I4, I5, I10). */
 #include "base/mem.h"
 #include "base/note.h"
 #include "log/log_priv.h"

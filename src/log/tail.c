@@ -1,6 +1,6 @@
 /* The tail: the newest frames in memory, as they were written, shared by all who follow; and the
- * followers. A frame is immutable once published. The mutex is held to walk the list and take
- * references, never while records are copied. */
+ * followers. A frame is immutable once published (log I12). The mutex is held to walk the list and
+ * take references, never while records are copied. */
 #include "base/mem.h"
 #include "log/log_priv.h"
 

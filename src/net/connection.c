@@ -3,7 +3,7 @@
  *
  * Closing a socket with unread input resets it, and the reset may overtake the answer that explains
  * it. So whoever gets a last answer is told that nothing follows (shutdown), what it still sends is
- * thrown away, and the socket closes when the peer does or after LINGER_MS. */
+ * thrown away, and the socket closes when the peer does or after LINGER_MS (net I5). */
 #include "net/net_priv.h"
 
 #include "base/assert.h"

@@ -3,9 +3,9 @@
  *
  * http_parser reads the syntax. A message's bytes gather in the connection's own buffer, and the
  * parser goes on where it stood, so headers are kept as offsets from the message's start until it
- * is whole. What arrives while the service has a request waits in a second buffer, since the first
- * may not move then. What http_parser is lenient about is refused here: bare line feeds and
- * carriage returns, blanks where none belong, folded lines, more than one Host, empty lengths;
+ * is whole (net I1). What arrives while the service has a request waits in a second buffer, since
+ * the first may not move then. What http_parser is lenient about is refused here: bare line feeds
+ * and carriage returns, blanks where none belong, folded lines, more than one Host, empty lengths;
  * chunks.c reads chunked bodies. Two programs that read a message differently are how requests are
  * smuggled, so what could be read in two ways is refused (net I3). */
 #include "net/net_priv.h"

@@ -2,7 +2,7 @@
  * phases: sockets are read in the poll phase, the mailbox is run and the service's turn_end called
  * in the check phase after it (and in the prepare phase when timers did something), then every
  * connection with bytes to send is flushed once. So whatever was begun has been handed on before
- * the loop sleeps. */
+ * the loop sleeps (net I6). */
 #include "net/net_priv.h"
 
 #include "base/assert.h"

@@ -1,5 +1,5 @@
 /* Hop 3 of the straight path: after server/dispatch.c, before the operation's own file. A request's
- * JSON becomes the operation's input struct, driven by its field table.
+ * JSON becomes the operation's input struct, driven by its field table (op I1).
  *
  * Members are walked once, as they come; unknown ones are ignored and null is absence, as in
  * DynamoDB. A wrong JSON type is told at once (SerializationException); everything else waits until

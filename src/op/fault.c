@@ -1,5 +1,5 @@
 /* Faults: what a refused request is told, from the table in fault.def. SDKs read the name after the
- * '#' of __type; the words are DynamoDB's. */
+ * '#' of __type; the words are DynamoDB's, and so is which of several is told (op I2). */
 #include "op/op_priv.h"
 
 #include "base/assert.h"

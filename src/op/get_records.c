@@ -209,7 +209,7 @@ static enum err show_record(struct op_call *call, struct reader *reader,
                                                                                       : OK;
 }
 
-/* The same at every reading: a hash of what names the record for ever. */
+/* The same at every reading: a hash of what names the record for ever (op I9). */
 static struct bytes event_id(struct arena *arena, struct bytes arn, struct bytes sequence)
 {
     struct bytes text = arena_printf(arena, "%.*s %.*s", BYTES_FMT(arn), BYTES_FMT(sequence));

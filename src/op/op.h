@@ -4,7 +4,7 @@
  *
  * A call is a task of the table layer with an input and an output struct (shapes.h). The same call
  * serves the wire (decode, start, encode) and callers in the process (fill the input struct, start,
- * read the output struct). */
+ * read the output struct). What holds for all of them: op I3 to I5. */
 #ifndef HW_OP_OP_H
 #define HW_OP_OP_H
 

@@ -1,4 +1,4 @@
-/* Streams by ARN and shard iterators: see shard.h. */
+/* Streams by ARN and shard iterators (op I8): see shard.h. */
 #include "op/shard.h"
 
 #include "base/base64.h"

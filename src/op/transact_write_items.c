@@ -3,7 +3,8 @@
  *
  * A ClientRequestToken is kept with the commit for 10 minutes: the same request again succeeds and
  * does nothing, another request under it is refused. What fails before the actions meet the items
- * is a fault of the call; what fails on an item cancels, with a reason for each action. */
+ * is a fault of the call; what fails on an item cancels, with a reason for each action
+ * (op I7). */
 #include "op/op_priv.h"
 
 #include "base/digest.h"

@@ -1,5 +1,5 @@
 /* One table of options, read three ways. Later sources overwrite earlier ones: defaults, the file,
- * the variables, the flags. */
+ * the variables, the flags (server I4). */
 #include "server/config.h"
 
 #include "sys/file.h"

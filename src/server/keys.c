@@ -1,5 +1,5 @@
 /* The credentials file: [profile] sections with aws_access_key_id and aws_secret_access_key lines.
- */
+ * The only place where a secret is written (server I6). */
 #include "server/keys.h"
 
 #include "sys/file.h"

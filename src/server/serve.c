@@ -1,5 +1,6 @@
 /* `headwater serve`: opens the store, makes keys and reserved tables, starts the loops, says where
- * it listens, waits for a signal, drains and stops. Exit status is DESIGN section 7's. */
+ * it listens, waits for a signal, drains and stops (server I3, I5). Exit status is DESIGN section
+ * 7's (server I7). */
 #include "base/mem.h"
 #include "base/note.h"
 #include "client/follow.h"

@@ -1,5 +1,5 @@
 /* Time. Wall time is for people and for records; it may jump. Monotonic time is for waiting and
- * measuring. */
+ * measuring (sys I6). */
 #ifndef HW_SYS_CLOCK_H
 #define HW_SYS_CLOCK_H
 

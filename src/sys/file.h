@@ -1,5 +1,5 @@
 /* Files: the only place that opens, writes, syncs, renames and removes. Failures are noted here,
- * with path and cause; interrupted and short calls are gone on with. Any thread. */
+ * with path and cause; interrupted and short calls are gone on with (sys I1). Any thread. */
 #ifndef HW_SYS_FILE_H
 #define HW_SYS_FILE_H
 
@@ -33,7 +33,8 @@ MUST_USE enum err file_rename(const char *from, const char *to);
 /* Gone already is fine. */
 MUST_USE enum err file_remove(const char *path);
 bool file_exists(const char *path);
-/* Makes a directory (there already is fine) with mode 0700. Its name is durable after it. */
+/* Makes a directory (there already is fine) with mode 0700. Its name is durable after it (sys
+ * I3). */
 MUST_USE enum err directory_make(const char *path);
 /* Entries of the directory are durable after it. */
 MUST_USE enum err directory_sync(const char *path);
@@ -50,7 +51,8 @@ MUST_USE enum err volume_free(const char *path, uint64_t *bytes);
 /* Whole small files. ERR_RANGE: more than max. */
 MUST_USE enum err file_read_all(const char *path, size_t max, struct arena *arena,
                                 struct bytes *out);
-/* Written beside, synced, renamed over: the file is whole, old or new, at any time. */
+/* Written beside, synced, renamed over: the file is whole, old or new, at any time
+ * (sys I2). */
 MUST_USE enum err file_write_all(const char *path, struct bytes data, unsigned mode);
 MUST_USE enum err file_absolute(const char *path, char *out, size_t room);
 

@@ -1,7 +1,7 @@
 /* How threads talk: messages go to a mailbox, whose owner takes them all at once, in order of
  * arrival. Posting never blocks and allocates nothing: the message is inside the object it is
  * about. The first message into an empty mailbox wakes the owner; later ones do not, so a burst
- * costs one wake. */
+ * costs one wake (sys I4). */
 #ifndef HW_SYS_MAILBOX_H
 #define HW_SYS_MAILBOX_H
 

@@ -1,4 +1,4 @@
-/* The process: its limits, its signals, its environment. */
+/* The process: its limits, its signals (sys I8), its environment. */
 #ifndef HW_SYS_PROCESS_H
 #define HW_SYS_PROCESS_H
 

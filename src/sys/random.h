@@ -1,4 +1,4 @@
-/* Randomness from the kernel, fit for secrets. */
+/* Randomness from the kernel, fit for secrets (sys I7). */
 #ifndef HW_SYS_RANDOM_H
 #define HW_SYS_RANDOM_H
 

@@ -59,7 +59,7 @@ MUST_USE enum err pool_open(unsigned threads, size_t queue_max, const char *name
                             struct pool **pool);
 /* Waits for the work at hand, runs what is queued, joins the threads. */
 void pool_close(struct pool *pool);
-/* Any thread. ERR_RANGE: the queue is full and the work was not taken. */
+/* Any thread. ERR_RANGE: the queue is full and the work was not taken (sys I5). */
 MUST_USE enum err pool_submit(struct pool *pool, struct work *work);
 size_t pool_queued(struct pool *pool);
 

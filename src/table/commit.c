@@ -3,9 +3,10 @@
  *
  * Its turn: take everything that waits; validate each proposal, or evaluate it again over what the
  * group has changed so far; write one frame and sync it once; apply one batch to the view; publish;
- * answer all. In that order: whoever sees an answer, an event or an item sees nothing that a crash
- * could undo, and whoever sees an event reads at least that event's state. A proposal that changes
- * nothing waits for its group too when it was decided here, since the group's changes may be why.
+ * answer all. In that order (table I3): whoever sees an answer, an event or an item sees nothing
+ * that a crash could undo, and whoever sees an event reads at least that event's state. A proposal
+ * that changes nothing waits for its group too when it was decided here, since the group's changes
+ * may be why.
  *
  * newest holds the newest commit per row hash since the start. Two rows may share an entry: that
  * costs a repeated evaluation, never a wrong one. Entries of a group that the log refused stay, for
@@ -16,7 +17,7 @@
 #include "sys/clock.h"
 
 #define NEWEST_BITS 20
-#define ROUNDS_MAX 8u       /* cold returns of one task before it is read here, at last */
+#define ROUNDS_MAX 8u       /* cold returns of one task before it is read here, at last: table I8 */
 #define HOLD_NS 1000000000u /* proposals wait this long for room before they are refused */
 #define SLOW_MS 2           /* between groups while the store is under pressure */
 #define ANSWERS_MAX 16u

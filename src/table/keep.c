@@ -1,7 +1,7 @@
 /* The keeper: what must happen from time to time, beside the requests. One thread flushes the view,
  * so that what a kill would replay stays bounded; the other polls the view's health, moves the
  * streams' trim point and forgets old tokens. What they change goes through the committer like
- * anything else. */
+ * anything else (table I9, I10, I11). */
 #include "table/table_priv.h"
 
 #include "sys/clock.h"

@@ -1,6 +1,7 @@
 /* The overlay: what the group at hand has changed, by row, so that a proposal evaluated again on
  * the committer sees the proposals before it. An open-addressing table with twice the room that a
- * group may need; a generation number makes clearing free. Committer only. */
+ * group may need; a generation number makes clearing free. Committer only
+ * (table I6). */
 #include "table/table_priv.h"
 
 #define OVERLAY_SLOTS ((size_t)4 * COMMIT_COUNT_MAX)

@@ -1,6 +1,6 @@
 /* What an evaluation sees: the view, and on the committer what the group at hand has changed above
  * it. Everything read for a write is noted in the task by the hash of its row, so that the
- * committer can tell whether it is still so. */
+ * committer can tell whether it is still so (table I4). */
 #include "table/table_priv.h"
 
 #define CACHED_BYTES_DEFAULT (64u << 10)

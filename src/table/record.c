@@ -1,7 +1,7 @@
 /* Records: their bodies, the rows they put into the view, and how they read in a dump. The formats
  * are drawn in table_priv.h. Rows come from the record alone, by the same function for a commit
- * and for replay, so that what is replayed cannot differ from what was shown. Decoders check
- * everything; what is wrong is ERR_DAMAGED. */
+ * and for replay, so that what is replayed cannot differ from what was shown (table I2). Decoders
+ * check everything; what is wrong is ERR_DAMAGED. */
 #include "base/base64.h"
 #include "table/table_priv.h"
 
@@ -377,6 +377,7 @@ static enum err table_delete_rows(struct view *view, const struct log_record *re
     return OK;
 }
 
+/* The record stands in the stream that it closes (table I12). */
 static enum err stream_close_rows(struct view *view, const struct log_record *record)
 {
     struct stream stream;

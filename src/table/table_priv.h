@@ -102,7 +102,7 @@ struct view_state {
     uint64_t log_id;
     uint64_t applied; /* it holds exactly the commits up to here */
     uint64_t time_ms; /* of the newest commit: time goes on from there */
-    uint64_t next_id; /* of tables and streams: never reused */
+    uint64_t next_id; /* of tables and streams: never reused (table I7) */
     uint64_t trim;    /* stream records up to this commit are hidden; only advances */
 };
 

@@ -3,7 +3,8 @@
  *
  * An evaluation runs on the caller's thread and never waits for a disk; where it would have to, it
  * runs again on a read worker. What yields no changes is answered at once, if it was decided on one
- * visible state; everything else is a proposal, handed to the committer once per turn. */
+ * visible state (table I5); everything else is a proposal, handed to the committer once per turn.
+ */
 #include "table/table_priv.h"
 
 #include "expr/expr.h"

@@ -1,7 +1,7 @@
 /* The view: items by key in RocksDB. Its own log is off; it holds an exact prefix of ours, and says
- * which in the same batch (view_write), so that replay knows where to go on. One column family, one
- * writer of commits, one batch a group. Nothing resumes by itself after a background error: the
- * keeper polls for it and ends the process.
+ * which in the same batch (view_write), so that replay knows where to go on (table I1). One column
+ * family, one writer of commits, one batch a group. Nothing resumes by itself after a background
+ * error: the keeper polls for it and ends the process.
  *
  * Reads come in two ways: cached ones take what RocksDB's cache or the kernel's page cache holds
  * and answer ERR_INCOMPLETE where they would have to wait for a disk; blocking ones are for

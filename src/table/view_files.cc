@@ -1,5 +1,5 @@
 // RocksDB's files, with two promises more, which a power cut asks for where a file system does not
-// happen to keep them by itself.
+// happen to keep them by itself (table I13).
 //
 // RocksDB renames CURRENT to the name of a new manifest and only then syncs the directory: the
 // rename might be kept and the manifest's own name be lost. Here the directory is synced first.

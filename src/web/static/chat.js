@@ -1,5 +1,5 @@
 /* The chat page: the door, and what hands do. The session is kept in sessionStorage, so that two tabs may be two
- * people; what waits to be sent is in outbox.js, the conversations in rooms.js, the socket in link.js. */
+ * people (web I8); what waits to be sent is in outbox.js, the conversations in rooms.js, the socket in link.js. */
 
 import { call, onSessionEnd, say, setToken } from "./api.js";
 import { connect, disconnect, flush, lost, onEnd, reconnect } from "./link.js";

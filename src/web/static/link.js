@@ -1,4 +1,4 @@
-/* The socket: connecting again whenever it ends, resuming where each room stands, and sending the outbox. */
+/* The socket: connecting again whenever it ends, resuming where each room stands, and sending the outbox (web I3). */
 
 import { dropFromOutbox, failInOutbox, outbox, settlePassed } from "./outbox.js";
 import { applyEvent, load, refresh } from "./rooms.js";

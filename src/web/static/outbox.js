@@ -1,5 +1,5 @@
 /* Messages on their way out. Each has its key before the first attempt and keeps it through retries, reloads and
- * a manual "Try again", so none can be sent twice. Each is an entry of its own in localStorage, so that tabs of
+ * a manual "Try again", so none can be sent twice (web I2). Each is an entry of its own in localStorage, so that tabs of
  * one user do not overwrite each other's; should two send the same one, the server answers the second from the first. */
 
 import { state } from "./state.js";

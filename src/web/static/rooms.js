@@ -1,5 +1,5 @@
 /* Conversations and their events. Events are applied only in order: the next one is last + 1; an older one is
- * dropped, a gap is read from the server. A room's messages are loaded when it is shown; before that its line
+ * dropped, a gap is read from the server (web I1). A room's messages are loaded when it is shown; before that its line
  * in the list is kept up to date by the events themselves. */
 
 import { call } from "./api.js";

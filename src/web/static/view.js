@@ -1,5 +1,5 @@
 /* Drawing what the page knows. Rows are keyed and only what changed is touched, so that a screen reader is told of
- * additions alone. Text becomes text nodes, never markup. */
+ * additions alone (web I4, I6, I9). Text becomes text nodes, never markup (web I7). */
 
 import { outbox } from "./outbox.js";
 import { markRead, nameOf, trim, unreadOf } from "./rooms.js";
@@ -258,7 +258,7 @@ function drawNewer(room) {
   setText($("newer"), count === 1 ? "1 new message ↓" : `${count} new messages ↓`);
 }
 
-/* Read is what was on the screen of somebody who was there. */
+/* Read is what was on the screen of somebody who was there (web I5). */
 export function readIfSeen() {
   if (state.current && followEnd && document.visibilityState === "visible" && document.hasFocus()) markRead(state.current);
 }

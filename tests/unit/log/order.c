@@ -1,5 +1,5 @@
 /* log: nothing is promised before it is on the disk. What the log does to its files is written down
- * call by call, and the order is compared with what its README says (I2, I4, I5, I7, I8). */
+ * call by call, and the order is compared with what its README says (log I2, I4, I5, I7, I8). */
 #include "sys/thread.h"
 #include "world.h"
 

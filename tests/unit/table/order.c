@@ -1,5 +1,5 @@
 /* table: a group is synced, then shown, then told to followers, then answered, and nothing of it is
- * seen earlier (I1, I3, I5, I9). What the committer does to the log's files and to RocksDB is
+ * seen earlier (table I1, I3, I5, I9). What the committer does to the log's files and to RocksDB is
  * written down call by call; RocksDB's write and flush are linked to the functions below. */
 #include "../trace.h"
 #include "world.h"
@@ -310,7 +310,7 @@ static void what_came_during_a_flush_is_not_called_flushed(void)
 
 /* ---- replay ---- */
 
-/* Larger than a batch of replay: the whole of it is in one batch all the same (I1). */
+/* Larger than a batch of replay: the whole of it is in one batch all the same (table I1). */
 static void a_replayed_commit_is_in_one_batch(void)
 {
     static char keys[ACTIONS_MAX][8];
