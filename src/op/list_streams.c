@@ -1,7 +1,10 @@
 /* ListStreams: streams by ARN, a page at a time, without those of the server's own tables. Streams
  * of deleted tables stay listed while their records are readable.
- * Amazon DynamoDB Streams API Reference, API_streams_ListStreams. */
-#include "op/op_priv.h"
+ * Amazon DynamoDB Streams API Reference, API_streams_ListStreams.
+ *
+ * A page starts after an ARN in their order, whether there is such a stream or not: one that was
+ * named by LastEvaluatedStreamArn may be gone by now. */
+#include "op/shard.h"
 
 #define LIST_STREAMS_MAX 100
 
@@ -24,6 +27,7 @@ struct list_streams_out {
     struct bytes last;
 };
 
+static enum err list_streams_check(struct op_call *call);
 static enum err list_streams_run(struct op_call *call, struct reader *reader,
                                  struct changes *changes);
 
@@ -59,8 +63,15 @@ const struct op op_list_streams = {
     .out_size = sizeof(struct list_streams_out),
     .in_fields = list_streams_in_fields,
     .out_fields = list_streams_out_fields,
+    .check = list_streams_check,
     .run = list_streams_run,
 };
+
+static enum err list_streams_check(struct op_call *call)
+{
+    const struct list_streams_in *in = call->in;
+    return in->after.ptr == NULL ? OK : check_stream_arn(call, in->after);
+}
 
 static enum err list_streams_run(struct op_call *call, struct reader *reader,
                                  struct changes *changes)

@@ -76,13 +76,19 @@ struct bytes sequence_text(struct reader *reader, struct arena *arena, uint64_t 
     return arena_dup(arena, bytes_of(text, 24));
 }
 
-enum err lookup_stream(struct op_call *call, struct reader *reader, struct bytes arn,
-                       const struct stream **stream)
+enum err check_stream_arn(struct op_call *call, struct bytes arn)
 {
     if (!bytes_start_with(arn, BYTES("arn:")) || find(arn, BYTES(":table/")) == NULL ||
         find(arn, BYTES("/stream/")) == NULL) {
         return fault(call, FAULT_VALIDATION, "Invalid StreamArn: %.*s", BYTES_FMT(arn));
     }
+    return OK;
+}
+
+enum err lookup_stream(struct op_call *call, struct reader *reader, struct bytes arn,
+                       const struct stream **stream)
+{
+    TRY(check_stream_arn(call, arn));
     *stream = catalogue_stream(reader->catalogue, arn);
     if (*stream == NULL) {
         return fault(call, FAULT_NOT_FOUND, "Requested resource not found: Stream: %.*s not found",

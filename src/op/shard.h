@@ -32,6 +32,8 @@ int place_compare(struct log_place a, struct log_place b);
 struct bytes sequence_text(struct reader *reader, struct arena *arena, uint64_t commit,
                            uint32_t index);
 
+/* ValidationException for what is no stream's ARN, of whatever region and account. */
+MUST_USE enum err check_stream_arn(struct op_call *call, struct bytes arn);
 /* The stream of that ARN; ValidationException for what is no stream's ARN, else
  * ResourceNotFoundException. */
 MUST_USE enum err lookup_stream(struct op_call *call, struct reader *reader, struct bytes arn,

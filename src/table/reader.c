@@ -162,7 +162,8 @@ enum err reader_token(struct reader *reader, struct bytes token, struct token_st
     return OK;
 }
 
-/* The record that closes a stream is in it, to wake who follows; it is not one of its changes. */
+/* The record that closes a stream is in it, to wake who follows; it is not one of its changes. Past
+ * it there is nothing to ask the log for, which may have removed all of it. */
 enum err reader_stream(struct reader *reader, const struct stream *stream, struct log_read *read)
 {
     struct log_place trim = reader_stream_trim(reader, stream);
@@ -171,6 +172,12 @@ enum err reader_stream(struct reader *reader, const struct stream *stream, struc
     read->mode = reader->blocking ? LOG_READ_BLOCKING : LOG_READ_TAIL_ONLY;
     if (read->after.commit < trim.commit) {
         return ERR_TRIMMED;
+    }
+    if (read->after.commit >= stream->last_commit) {
+        read->count = 0;
+        read->at_end = true;
+        read->reached = read->after;
+        return OK;
     }
     TRY(log_read(reader->store->log, read));
     size_t kept = 0;
@@ -193,8 +200,9 @@ struct log_place reader_stream_end(struct reader *reader, const struct stream *s
 struct log_place reader_stream_trim(struct reader *reader, const struct stream *stream)
 {
     uint64_t trim = atomic_load_explicit(&reader->store->trim, memory_order_relaxed);
-    uint64_t first = stream->first_commit;
-    return (struct log_place){trim > first ? trim : first, LOG_INDEX_END};
+    uint64_t place = trim < stream->last_commit ? trim : stream->last_commit;
+    return (struct log_place){place > stream->first_commit ? place : stream->first_commit,
+                              LOG_INDEX_END};
 }
 
 /* A few hashes in the arena, doubled when full. */

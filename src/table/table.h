@@ -259,7 +259,8 @@ MUST_USE enum err reader_token(struct reader *reader, struct bytes token,
 /* Stream records (log_read with the stream's bounds). tail only unless blocking. */
 MUST_USE enum err reader_stream(struct reader *reader, const struct stream *stream,
                                 struct log_read *read);
-/* Where a stream stands: the newest visible place; the first place not trimmed. */
+/* Where a stream stands: the newest visible place; the first place not trimmed, which is its end
+ * when it is closed and all of it is hidden. */
 struct log_place reader_stream_end(struct reader *reader, const struct stream *stream);
 struct log_place reader_stream_trim(struct reader *reader, const struct stream *stream);
 

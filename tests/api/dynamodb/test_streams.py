@@ -192,6 +192,16 @@ def test_listing_streams(api):
     assert not [one for one in found if "/headwater." in one]
 
 
+def test_listing_goes_on_after_a_stream_that_is_not_there(api):
+    first, second = sorted(api.stream_arn(api.create(view="KEYS_ONLY")) for _ in range(2))
+    for unknown in (first[:-1] + chr(ord(first[-1]) + 1), first.replace("/stream/", ".gone/stream/")):
+        table = second.split("/")[1]
+        listed = api.call("ListStreams", TableName=table, ExclusiveStartStreamArn=unknown)["Streams"]
+        assert [stream["StreamArn"] for stream in listed] == ([second] if unknown < second else [])
+    foreign = second.replace("arn:aws:dynamodb:", "arn:aws:dynamodb:zz-")
+    assert api.call("ListStreams", ExclusiveStartStreamArn=foreign)["Streams"] == []
+
+
 # ---- iterators ----
 
 
@@ -379,6 +389,7 @@ REFUSED = [
     ("ListStreams", {"TableName": "ab"}, errors(must("ab", "tableName", "have length greater than or equal to 3"))),
     ("ListStreams", {"ExclusiveStartStreamArn": "x"},
      errors(must("x", "exclusiveStartStreamArn", "have length greater than or equal to 37"))),
+    ("ListStreams", {"ExclusiveStartStreamArn": "x" * 40}, "Invalid StreamArn: " + "x" * 40),
     ("DescribeStream", {}, errors(must(None, "streamArn", "not be null"))),
     ("DescribeStream", {"StreamArn": "x"}, errors(must("x", "streamArn", "have length greater than or equal to 37"))),
     ("DescribeStream", {"StreamArn": "x" * 40}, "Invalid StreamArn: " + "x" * 40),

@@ -212,6 +212,19 @@ static void a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old(void)
     store_trim(world.store, now);
     catalogue = store_catalogue_pin(world.store);
     CHECK(stream_of(catalogue, "t") != NULL);
+    /* Hidden wholly, before it is dropped: its end is a place, what was before it is none. */
+    store_hide_old(world.store, now + 25 * 3600 * 1000);
+    seat_init(&seat, world.store);
+    struct stream_job hidden = {.stream = stream_of(catalogue, "t"), .from_trim = true};
+    stream_read(&seat, &hidden);
+    CHECK(hidden.err == OK && hidden.count == 0 && hidden.at_end);
+    CHECK(hidden.reached.commit == hidden.end.commit);
+    struct stream_job start = {.stream = stream_of(catalogue, "t"), .after = {1, LOG_INDEX_END}};
+    stream_read(&seat, &start);
+    CHECK(start.err == ERR_TRIMMED);
+    arena_fini(&hidden.arena);
+    arena_fini(&start.arena);
+    seat_fini(&seat);
     store_catalogue_unpin(world.store, catalogue);
     store_trim(world.store, now + 25 * 3600 * 1000);
     catalogue = store_catalogue_pin(world.store);
