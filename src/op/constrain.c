@@ -146,12 +146,14 @@ static enum err constrain_field(struct decode *decode, const struct field *field
             return constrain_list(decode, field, base, nest);
         }
         break;
+    case FIELD_STRINGS:
+        given = *(void *const *)(const void *)place != NULL;
+        break;
     case FIELD_BOOL:
         break;
     case FIELD_UNBUILT:
         return OK;
     case FIELD_END:
-    case FIELD_STRINGS:
     case FIELD_ITEMS:
     case FIELD_SIZE:
     case FIELD_DOUBLE:

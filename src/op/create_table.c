@@ -4,7 +4,7 @@
  *
  * Billing mode, throughput, class and tags change nothing here; they are kept and shown. What
  * UpdateTable has too is in table_members.c. */
-#include "op/description.h"
+#include "op/tags.h"
 
 #include "sys/random.h"
 
@@ -44,8 +44,6 @@ static enum err fault_definitions(struct op_call *call);
 static void add_names(struct buf *out, const void *names, size_t count, size_t stride);
 static const struct attribute_definition *definition_of(const struct create_table_in *in,
                                                         struct bytes name);
-static enum err tags_item(const struct table_tag *tags, size_t count, struct arena *arena,
-                          struct bytes *item);
 static void choose_id(char id[UUID_LEN]);
 
 static const struct field create_table_in_fields[] = {
@@ -67,7 +65,7 @@ static const struct field create_table_in_fields[] = {
     {NAME("TableClass"), .type = FIELD_ENUM, .stage = 1, .set = &set_table_class,
      AT(create_table_in, class)},
     {NAME("DeletionProtectionEnabled"), .type = FIELD_BOOL, AT(create_table_in, protected)},
-    {NAME("Tags"), .type = FIELD_LIST, .stage = 1, .max = 50, .shape = &shape_tag_in,
+    {NAME("Tags"), .type = FIELD_LIST, .stage = 1, .max = TAGS_MAX, .shape = &shape_tag_in,
      AT(create_table_in, tags), COUNTED(create_table_in, tag_count)},
     {NAME("SSESpecification"), .type = FIELD_STRUCT, .shape = &shape_encryption_in,
      AT(create_table_in, encryption), GIVEN(create_table_in, has_encryption)},
@@ -116,6 +114,7 @@ static enum err create_table_check(struct op_call *call)
     TRY(check_schema(call));
     TRY(check_stream(call));
     TRY(check_encryption(call, &in->encryption));
+    TRY(check_tags(call, in->tags, in->tag_count));
     choose_id(in->id);
     return OK;
 }
@@ -144,7 +143,7 @@ static enum err create_table_run(struct op_call *call, struct reader *reader,
     if (reader_table(reader, in->table_name) != NULL) {
         return fault(call, FAULT_IN_USE, "Table already exists: %.*s", BYTES_FMT(in->table_name));
     }
-    TRY(tags_item(in->tags, in->tag_count, call->arena, &settings.tags));
+    TRY(tags_add(call, BYTES_NONE, in->tags, in->tag_count, &settings.tags));
     TRY(settings_encode(&settings, call->arena, &definition.settings));
     const struct table *made;
     TRY(change_create_table(reader, changes, &definition, &made));
@@ -276,17 +275,6 @@ static const struct attribute_definition *definition_of(const struct create_tabl
         }
     }
     return NULL;
-}
-
-static enum err tags_item(const struct table_tag *tags, size_t count, struct arena *arena,
-                          struct bytes *item)
-{
-    struct item_build build;
-    item_build_init(&build, arena);
-    for (size_t i = 0; i < count; i++) {
-        item_build_s(&build, tags[i].key, tags[i].value);
-    }
-    return item_build_end(&build, item);
 }
 
 /* A random UUID, version 4. */

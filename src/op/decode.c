@@ -27,6 +27,8 @@ static enum err decode_item(struct decode *decode, const struct field *field, st
 static enum err decode_names(struct decode *decode, struct json value, struct bytes *out);
 static enum err decode_list(struct decode *decode, const struct field *field, struct json value,
                             void *base);
+static enum err decode_strings(struct decode *decode, const struct field *field, struct json value,
+                               void *base);
 static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
                             const struct item_fault *refused);
 static enum err refuse_type(struct decode *decode, struct json value, const char *java);
@@ -170,8 +172,9 @@ static enum err decode_field(struct decode *decode, const struct field *field, s
             decode->unbuilt = (const char *)field->name.ptr;
         }
         return OK;
-    case FIELD_END:
     case FIELD_STRINGS:
+        return decode_strings(decode, field, value, base);
+    case FIELD_END:
     case FIELD_ITEMS:
     case FIELD_SIZE:
     case FIELD_DOUBLE:
@@ -387,6 +390,32 @@ static enum err decode_list(struct decode *decode, const struct field *field, st
         if (i < room) {
             TRY(decode_struct(decode, shape->fields, element, elements + i * shape->size));
         }
+    }
+    *(void **)at(base, field->offset) = elements;
+    *(size_t *)at(base, field->count) = count;
+    return OK;
+}
+
+static enum err decode_strings(struct decode *decode, const struct field *field, struct json value,
+                               void *base)
+{
+    if (json_type(value) == JSON_OBJECT) {
+        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
+    }
+    if (json_type(value) != JSON_ARRAY) {
+        return refuse_shape(decode, value, NULL);
+    }
+    size_t count = json_count(value);
+    size_t room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
+    struct bytes *elements = arena_zalloc(decode->call->arena, (room + 1) * sizeof(*elements));
+    if (elements == NULL) {
+        return ERR_NOMEM;
+    }
+    struct json_iter iter = json_iter_of(value);
+    struct json element;
+    struct bytes over;
+    for (size_t i = 0; json_next(&iter, &element); i++) {
+        TRY(decode_string(decode, element, i < room ? &elements[i] : &over));
     }
     *(void **)at(base, field->offset) = elements;
     *(size_t *)at(base, field->count) = count;

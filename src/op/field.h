@@ -20,10 +20,10 @@ enum field_type {
     FIELD_STRUCT,  /* embedded */
     FIELD_LIST,    /* of structs: pointer, and size_t at `count` */
     FIELD_UNBUILT, /* known to DynamoDB, refused here */
+    FIELD_STRINGS, /* a list of struct bytes: pointer, and size_t at `count` */
     /* In answers only. */
-    FIELD_STRINGS, /* of struct bytes: pointer, and size_t at `count` */
-    FIELD_ITEMS,   /* the same, each an item */
-    FIELD_SIZE,    /* size_t */
+    FIELD_ITEMS, /* the same, each an item */
+    FIELD_SIZE,  /* size_t */
     FIELD_DOUBLE,
     FIELD_TIME,    /* uint64_t milliseconds, shown in seconds */
     FIELD_SECONDS, /* the same, shown in whole seconds */

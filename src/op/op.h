@@ -86,6 +86,7 @@ struct op_call {
     struct task task; /* first: a task pointer is a call pointer */
     const struct op *op;
     struct arena *arena; /* of the request */
+    struct bytes host;   /* the authority that the request names; empty: made in the process */
     bool old_layer;      /* decoded as DynamoDB's older layer does, so told in its words */
     void *in;            /* in_size bytes */
     void *out;           /* out_size bytes, zeroed by op_start */

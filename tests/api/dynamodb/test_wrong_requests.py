@@ -18,6 +18,7 @@ pytestmark = pytest.mark.headwater
 S = {"S": "a"}
 KEY = {"pk": S}
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/none/stream/2026-01-01T00:00:00.000"
+TABLE_ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/no.such.table"
 SHARD = "shardId-00000001573689847184-864758bb"
 TOKENS = {"ExpressionAttributeNames": {"#a": "a"}, "ExpressionAttributeValues": {":v": S}}
 WRITE = {"TableName": "wrong", "ReturnConsumedCapacity": "TOTAL", "ReturnItemCollectionMetrics": "SIZE",
@@ -55,6 +56,9 @@ WHOLE = {
         "TransactItems": [{"Put": {**ACTION, "Item": KEY}}, {"Update": {**ACTION, "Key": KEY, "UpdateExpression": "SET b = :v"}},
                           {"Delete": {**ACTION, "Key": KEY}}, {"ConditionCheck": {**ACTION, "Key": KEY}}],
         "ClientRequestToken": "token", "ReturnConsumedCapacity": "TOTAL", "ReturnItemCollectionMetrics": "SIZE"},
+    "TagResource": {"ResourceArn": TABLE_ARN, "Tags": [{"Key": "k", "Value": "v"}]},
+    "UntagResource": {"ResourceArn": TABLE_ARN, "TagKeys": ["k"]}, "ListTagsOfResource": {"ResourceArn": TABLE_ARN, "NextToken": "x"},
+    "DescribeLimits": {}, "DescribeEndpoints": {},
     "ListStreams": {"TableName": "wrong", "Limit": 1, "ExclusiveStartStreamArn": ARN},
     "DescribeStream": {"StreamArn": ARN, "Limit": 1, "ExclusiveStartShardId": SHARD,
                        "ShardFilter": {"Type": "CHILD_SHARDS", "ShardId": SHARD}},
@@ -112,7 +116,8 @@ def shown(path):
 JSON_VALUES = {"string": "maybe", "integer": 5, "decimal": 0.5, "true": True, "false": False, "list": [], "map": {}}
 TOKEN_NAMES = {"string": "STRING_VALUE", "integer": "NUMBER_VALUE", "decimal": "DECIMAL_VALUE", "true": "TRUE_VALUE", "false": "FALSE_VALUE"}
 RIGHT = {"string": {"string"}, "enum": {"string"}, "boolean": {"true", "false"}, "integer": {"integer", "decimal"},
-         "long": {"integer", "decimal"}, "item": {"map"}, "names": {"map"}, "struct": {"map"}, "list": {"list"}}
+         "long": {"integer", "decimal"}, "item": {"map"}, "names": {"map"}, "struct": {"map"}, "list": {"list"},
+         "strings": {"list"}}
 JAVA = {"string": "String", "enum": "String", "integer": "Integer", "long": "Long"}
 MAP = "Start of structure or map found where not expected"
 
@@ -141,6 +146,8 @@ def wrong_types():
                     yield pytest.param(operation, path, value, text, id=f"{operation}-{shown(path)}-{given}")
             if field["type"] == "list":
                 yield pytest.param(operation, path, ["a"], "Unexpected value type in payload", id=f"{operation}-{shown(path)}-elements")
+            if field["type"] == "strings":
+                yield pytest.param(operation, path, ["a", 1], "NUMBER_VALUE cannot be converted to String", id=f"{operation}-{shown(path)}-elements")
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +265,6 @@ def test_the_right_requests_are_right(api, world, operation):
         api.call(operation, WHOLE[operation])
     except Refused as told:
         allowed = {"ConditionalCheckFailedException", "ResourceNotFoundException"}
-        words = ("Neither ReadCapacityUnits", "Filter Expression", "The provided", "Transaction request cannot", "Invalid ShardIterator", "Cannot",
+        words = ("Neither ReadCapacityUnits", "Filter Expression", "The provided", "Transaction request cannot", "Invalid ShardIterator", "Invalid NextToken", "Cannot",
                  "Server-Side Encryption modification must be the only operation")
         assert told.type in allowed or told.message.removeprefix("One or more parameter values were invalid: ").startswith(words), told

@@ -70,6 +70,7 @@ static void wrong_types(const struct path *path)
         [FIELD_STRING] = TEXT,    [FIELD_ENUM] = TEXT,   [FIELD_BOOL] = TRUTH,
         [FIELD_INTEGER] = NUMBER, [FIELD_LONG] = NUMBER, [FIELD_ITEM] = MAP,
         [FIELD_NAMES] = MAP,      [FIELD_STRUCT] = MAP,  [FIELD_LIST] = LIST,
+        [FIELD_STRINGS] = LIST,
     };
     static const struct {
         const char *json;
@@ -89,7 +90,7 @@ static void wrong_types(const struct path *path)
     if (field->type == FIELD_ITEM || field->type == FIELD_NAMES) {
         expect(path, "{\"a\":1}", true, "Exception");
     }
-    if (field->type == FIELD_LIST) {
+    if (field->type == FIELD_LIST || field->type == FIELD_STRINGS) {
         expect(path, "[1]", true, "SerializationException");
         expect(path, "[[]]", true, "SerializationException");
     }

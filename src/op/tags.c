@@ -1,0 +1,83 @@
+/* Tags of tables: see tags.h. */
+#include "op/tags.h"
+
+enum err check_resource_arn(struct op_call *call, struct bytes arn)
+{
+    static const struct bytes mark = BYTES_INIT(":table/");
+    const uint8_t *at = memmem(arn.ptr, arn.len, mark.ptr, mark.len);
+    size_t from = at == NULL ? arn.len : (size_t)(at - arn.ptr) + mark.len;
+    struct bytes name = bytes_of(arn.ptr + from, arn.len - from);
+    if (!bytes_start_with(arn, BYTES("arn:")) || name.len == 0 ||
+        memchr(name.ptr, '/', name.len) != NULL) {
+        return fault(call, FAULT_VALIDATION,
+                     "Invalid TableArn: Invalid ResourceArn provided as input %.*s",
+                     BYTES_FMT(arn));
+    }
+    return OK;
+}
+
+enum err lookup_resource(struct op_call *call, struct reader *reader, struct bytes arn,
+                         const struct table **table)
+{
+    *table = reader_table(reader, arn);
+    if (*table == NULL) {
+        return fault(call, FAULT_NOT_FOUND,
+                     "Requested resource not found: ResourcArn: %.*s not found", BYTES_FMT(arn));
+    }
+    if ((*table)->reserved) {
+        return fault(call, FAULT_VALIDATION,
+                     "Tables named " RESERVED_PREFIX
+                     "* belong to the server and cannot be changed");
+    }
+    return OK;
+}
+
+/* "The aws: prefix is reserved for AWS use", Amazon DynamoDB Developer Guide, Tagging. */
+enum err check_tags(struct op_call *call, const struct table_tag *tags, size_t count)
+{
+    for (size_t i = 0; i < count && i < LIST_DECODED_MAX; i++) {
+        if (bytes_start_with(tags[i].key, BYTES("aws:"))) {
+            return fault(call, FAULT_VALIDATION,
+                         INVALID_VALUES "Tag keys that begin with aws: are reserved: %.*s",
+                         BYTES_FMT(tags[i].key));
+        }
+    }
+    return OK;
+}
+
+enum err tags_add(struct op_call *call, struct bytes before, const struct table_tag *tags,
+                  size_t count, struct bytes *after)
+{
+    struct item_build build;
+    struct cursor cursor = cursor_of(before);
+    struct bytes name;
+    struct value value;
+    item_build_init(&build, call->arena);
+    while (item_next(&cursor, &name, &value)) {
+        item_build_value(&build, name, value);
+    }
+    for (size_t i = 0; i < count && i < LIST_DECODED_MAX; i++) {
+        item_build_s(&build, tags[i].key, tags[i].value);
+    }
+    TRY(item_build_end(&build, after));
+    if (count > LIST_DECODED_MAX || item_count(*after) > TAGS_MAX) {
+        return fault(call, FAULT_VALIDATION,
+                     "Number of Tags exceed the current limit for the provided ResourceArn");
+    }
+    return OK;
+}
+
+enum err tags_change(struct op_call *call, struct reader *reader, struct changes *changes,
+                     const struct table *table, struct bytes tags)
+{
+    struct table_settings settings;
+    struct table_update update = {0};
+    const struct table *made;
+    settings_decode(table->settings, &settings);
+    if (bytes_equal(settings.tags, tags)) {
+        return OK;
+    }
+    settings.tags = tags;
+    TRY(settings_encode(&settings, call->arena, &update.settings));
+    return change_update_table(reader, changes, table, &update, &made);
+}

@@ -1,0 +1,33 @@
+/* Tags of a table: what TagResource, UntagResource, ListTagsOfResource and CreateTable share. They
+ * are an item of S values in the table's settings. Private to op. */
+#ifndef HW_OP_TAGS_H
+#define HW_OP_TAGS_H
+
+#include "op/description.h"
+
+#define TAGS_MAX 50
+#define TAG_KEY_MAX 128
+#define RESOURCE_ARN_MAX 1283
+
+#define MEMBER_RESOURCE(structure)                                                                 \
+    {                                                                                              \
+        NAME("ResourceArn"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 1,  \
+                             .max = RESOURCE_ARN_MAX, AT(structure, arn)                           \
+    }
+
+/* ValidationException for what is no table's ARN, of whatever region and account. */
+MUST_USE enum err check_resource_arn(struct op_call *call, struct bytes arn);
+/* The table of an ARN, or ResourceNotFoundException in the words of tags. */
+MUST_USE enum err lookup_resource(struct op_call *call, struct reader *reader, struct bytes arn,
+                                  const struct table **table);
+/* Keys of tags that nobody may give: ValidationException. */
+MUST_USE enum err check_tags(struct op_call *call, const struct table_tag *tags, size_t count);
+/* The tags before and then these, of which the last of a key counts; an item in the arena. More
+ * than TAGS_MAX are refused. */
+MUST_USE enum err tags_add(struct op_call *call, struct bytes before, const struct table_tag *tags,
+                           size_t count, struct bytes *after);
+/* The change of a table to these tags; none when they are what they were. */
+MUST_USE enum err tags_change(struct op_call *call, struct reader *reader, struct changes *changes,
+                              const struct table *table, struct bytes tags);
+
+#endif
