@@ -144,6 +144,7 @@ static enum err create_table_run(struct op_call *call, struct reader *reader,
         return fault(call, FAULT_IN_USE, "Table already exists: %.*s", BYTES_FMT(in->table_name));
     }
     TRY(tags_add(call, BYTES_NONE, in->tags, in->tag_count, &settings.tags));
+    TRY(tags_retention(call, settings.tags, &definition.retention_ms));
     TRY(settings_encode(&settings, call->arena, &definition.settings));
     const struct table *made;
     TRY(change_create_table(reader, changes, &definition, &made));

@@ -6,6 +6,7 @@ struct tag_resource_in {
     struct bytes arn;
     struct table_tag *tags;
     size_t tag_count;
+    uint64_t age_ms; /* chosen once per call: evaluation is repeatable */
 };
 
 static enum err tag_resource_check(struct op_call *call);
@@ -46,12 +47,12 @@ static enum err tag_resource_check(struct op_call *call)
 static enum err tag_resource_run(struct op_call *call, struct reader *reader,
                                  struct changes *changes)
 {
-    const struct tag_resource_in *in = call->in;
+    struct tag_resource_in *in = call->in;
     struct table_settings settings;
     struct bytes tags;
     const struct table *table;
     TRY(lookup_resource(call, reader, in->arn, &table));
     settings_decode(table->settings, &settings);
     TRY(tags_add(call, settings.tags, in->tags, in->tag_count, &tags));
-    return tags_change(call, reader, changes, table, tags);
+    return tags_change(call, reader, changes, table, tags, &in->age_ms);
 }

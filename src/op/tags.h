@@ -6,6 +6,9 @@
 #include "op/description.h"
 
 #define TAGS_MAX 50
+/* A tag of ours: how long stream records of the table are kept: minutes, hours or days ("90m",
+ * "12h", "7d"), up to 100 years, or "forever". */
+#define TAG_RETENTION "headwater:stream-retention"
 #define TAG_KEY_MAX 128
 #define RESOURCE_ARN_MAX 1283
 
@@ -26,8 +29,12 @@ MUST_USE enum err check_tags(struct op_call *call, const struct table_tag *tags,
  * than TAGS_MAX are refused. */
 MUST_USE enum err tags_add(struct op_call *call, struct bytes before, const struct table_tag *tags,
                            size_t count, struct bytes *after);
-/* The change of a table to these tags; none when they are what they were. */
+/* The period that these tags ask for, as a table has it: 0: none. ValidationException for a value
+ * that is no period. */
+MUST_USE enum err tags_retention(struct op_call *call, struct bytes tags, uint64_t *retention_ms);
+/* The change of a table to these tags; none when they are what they were. *age_ms: 0, or what an
+ * earlier evaluation of the call has put there. */
 MUST_USE enum err tags_change(struct op_call *call, struct reader *reader, struct changes *changes,
-                              const struct table *table, struct bytes tags);
+                              const struct table *table, struct bytes tags, uint64_t *age_ms);
 
 #endif

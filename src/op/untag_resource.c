@@ -6,6 +6,7 @@ struct untag_resource_in {
     struct bytes arn;
     struct bytes *keys;
     size_t key_count;
+    uint64_t age_ms; /* chosen once per call: evaluation is repeatable */
 };
 
 static enum err untag_resource_check(struct op_call *call);
@@ -57,7 +58,7 @@ static enum err untag_resource_check(struct op_call *call)
 static enum err untag_resource_run(struct op_call *call, struct reader *reader,
                                    struct changes *changes)
 {
-    const struct untag_resource_in *in = call->in;
+    struct untag_resource_in *in = call->in;
     struct table_settings settings;
     struct item_build build;
     struct bytes tags;
@@ -74,7 +75,7 @@ static enum err untag_resource_run(struct op_call *call, struct reader *reader,
         }
     }
     TRY(item_build_end(&build, &tags));
-    return tags_change(call, reader, changes, table, tags);
+    return tags_change(call, reader, changes, table, tags, &in->age_ms);
 }
 
 static bool is_named(const struct untag_resource_in *in, struct bytes key)

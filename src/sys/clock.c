@@ -29,6 +29,24 @@ uint64_t clock_mono_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+struct clock_base clock_base_now(void)
+{
+    struct clock_base base = {.wall_ms = clock_wall_ms(), .mono_ns = clock_mono_ns()};
+#ifdef HW_TEST_HOOKS
+    base.shift_ms = test_shift_ms();
+#endif
+    return base;
+}
+
+uint64_t clock_unset_ms(const struct clock_base *base)
+{
+    uint64_t ms = base->wall_ms + (clock_mono_ns() - base->mono_ns) / 1000000;
+#ifdef HW_TEST_HOOKS
+    ms += (uint64_t)(test_shift_ms() - base->shift_ms);
+#endif
+    return ms;
+}
+
 #ifdef HW_TEST_HOOKS
 void clock_use_file(const char *path)
 {

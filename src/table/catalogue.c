@@ -21,6 +21,7 @@ struct stream_node {
 static enum err make_stream(struct bytes item, uint64_t first, uint64_t last,
                             struct stream_node **out);
 static enum err make_table(struct bytes item, struct stream_node *stream, struct table_node **out);
+static void share_trim(struct stream_node *node, const struct stream_node *before);
 static void release_stream(struct stream_node *node);
 static void release_table(struct table_node *node);
 static struct catalogue *copy_of(const struct catalogue *before, uint64_t commit);
@@ -92,11 +93,13 @@ const struct stream *catalogue_next_stream(const struct catalogue *catalogue, st
     return NULL;
 }
 
-const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue, uint64_t commit)
+const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue)
 {
     for (size_t i = 0; i < catalogue->stream_count; i++) {
-        if (catalogue->by_arn[i]->stream.last_commit <= commit) {
-            return &catalogue->by_arn[i]->stream;
+        const struct stream *stream = &catalogue->by_arn[i]->stream;
+        if (stream->last_commit <=
+            atomic_load_explicit(&stream->trim->commit, memory_order_relaxed)) {
+            return stream;
         }
     }
     return NULL;
@@ -144,9 +147,17 @@ void catalogue_unpin(const struct catalogue *pinned)
     mem_free(catalogue);
 }
 
+static void release_trim(struct stream_trim *trim)
+{
+    if (was_last(&trim->references)) {
+        mem_free(trim);
+    }
+}
+
 static void release_stream(struct stream_node *node)
 {
     if (node != NULL && was_last(&node->references)) {
+        release_trim(node->stream.trim);
         mem_free(node);
     }
 }
@@ -244,25 +255,30 @@ enum err catalogue_update_table(const struct catalogue *before, const struct log
         return ERR_DAMAGED;
     }
     struct stream_node *known = stream_id == 0 ? NULL : stream_by_id(before, stream_id);
-    struct stream_node *opened = NULL;
-    if (stream_id != 0 && known == NULL) {
-        TRY(make_stream(stream_item, record->commit, UINT64_MAX, &opened));
+    struct stream_node *stream = NULL; /* opened, or the next version of the open one */
+    if (stream_id != 0) {
+        uint64_t first = known == NULL ? record->commit : known->stream.first_commit;
+        TRY(make_stream(stream_item, first, UINT64_MAX, &stream));
     }
-    bool sound = (known == NULL || (known->stream.table_id == table.id &&
-                                    known->stream.last_commit == UINT64_MAX)) &&
-                 (opened == NULL || is_new_stream(before, &opened->stream));
-    struct stream_node *stream = opened == NULL ? known : opened;
+    bool sound =
+        stream == NULL || (known == NULL ? is_new_stream(before, &stream->stream)
+                                         : known->stream.table_id == table.id &&
+                                               known->stream.last_commit == UINT64_MAX &&
+                                               bytes_equal(known->stream.arn, stream->stream.arn));
     enum err err = sound ? make_table(record->body, stream, &node) : ERR_DAMAGED;
     if (err != OK) {
-        release_stream(opened);
+        release_stream(stream);
         return err;
+    }
+    if (known != NULL) {
+        share_trim(stream, known);
     }
     struct catalogue *catalogue = copy_of(before, record->commit);
     catalogue->next_id = stream_id >= catalogue->next_id ? stream_id + 1 : catalogue->next_id;
     remove_table(catalogue, table.id);
     insert_table(catalogue, node);
-    if (opened != NULL) {
-        insert_stream(catalogue, opened);
+    if (stream != NULL) {
+        replace_stream(catalogue, stream);
     }
     *after = catalogue;
     return OK;
@@ -340,8 +356,18 @@ static enum err make_stream(struct bytes item, uint64_t first, uint64_t last,
     }
     node->stream.first_commit = first;
     node->stream.last_commit = last;
+    node->stream.trim = mem_zalloc(1, sizeof(*node->stream.trim));
+    atomic_init(&node->stream.trim->references, 1);
     *out = node;
     return OK;
+}
+
+/* A version of a stream is hidden as far as the one before. */
+static void share_trim(struct stream_node *node, const struct stream_node *before)
+{
+    release_trim(node->stream.trim);
+    node->stream.trim = before->stream.trim;
+    atomic_fetch_add_explicit(&node->stream.trim->references, 1, memory_order_relaxed);
 }
 
 static enum err make_table(struct bytes item, struct stream_node *stream, struct table_node **out)
@@ -447,7 +473,9 @@ static enum err close_stream(const struct catalogue *before, struct bytes item, 
         !bytes_equal(open->stream.arn, stream.arn)) {
         return ERR_DAMAGED;
     }
-    return make_stream(item, stream.first_commit, commit, closed);
+    TRY(make_stream(item, stream.first_commit, commit, closed));
+    share_trim(*closed, open);
+    return OK;
 }
 
 /* Takes over the caller's reference. */

@@ -7,6 +7,8 @@ static enum err add(struct changes *changes, struct arena *arena, const struct c
 static struct bytes made_arn(struct reader *reader, struct bytes name);
 static enum err close_stream(struct reader *reader, struct changes *changes,
                              const struct stream *stream);
+static enum err set_retention(struct reader *reader, struct table *table,
+                              const struct table_update *update);
 static enum err open_stream(struct reader *reader, struct table *table, uint64_t id,
                             enum stream_view view);
 static void label_of(uint64_t ms, char out[32]);
@@ -76,6 +78,7 @@ enum err change_create_table(struct reader *reader, struct changes *changes,
         .schema = definition->schema,
         .settings = definition->settings,
         .created_ms = reader->now_ms,
+        .retention_ms = definition->retention_ms,
         .reserved = bytes_start_with(definition->name, BYTES("headwater.")),
     };
     if (table->arn.ptr == NULL) {
@@ -106,12 +109,40 @@ enum err change_update_table(struct reader *reader, struct changes *changes,
         TRY(close_stream(reader, changes, table->stream));
         changed->stream = NULL;
     }
+    if (update->set_retention) {
+        TRY(set_retention(reader, changed, update));
+    }
     if (update->open_view != 0) {
         TRY(open_stream(reader, changed, reader->catalogue->next_id, update->open_view));
     }
     TRY(describe_table(changed, reader->arena, &change.record));
     TRY(add(changes, reader->arena, &change));
     *made = changed;
+    return OK;
+}
+
+/* What the shorter period has hidden so far stays hidden: the log may have let it go. */
+static enum err set_retention(struct reader *reader, struct table *table,
+                              const struct table_update *update)
+{
+    table->retention_ms = update->retention_ms;
+    if (table->stream == NULL) {
+        return OK;
+    }
+    struct stream *stream = arena_alloc(reader->arena, sizeof(*stream));
+    if (stream == NULL) {
+        return ERR_NOMEM;
+    }
+    *stream = *table->stream;
+    uint64_t store = reader->store->retention_ms;
+    uint64_t before = stream->retention_ms == 0 ? store : stream->retention_ms;
+    uint64_t after = update->retention_ms == 0 ? store : update->retention_ms;
+    if (after > before && update->age_ms > before) {
+        uint64_t hidden = update->age_ms - before;
+        stream->hidden_ms = hidden > stream->hidden_ms ? hidden : stream->hidden_ms;
+    }
+    stream->retention_ms = update->retention_ms;
+    table->stream = stream;
     return OK;
 }
 
@@ -209,6 +240,7 @@ static enum err open_stream(struct reader *reader, struct table *table, uint64_t
     stream->table_id = table->id;
     stream->table_name = table->name;
     stream->view = view;
+    stream->retention_ms = table->retention_ms;
     stream->schema = table->schema;
     stream->last_commit = UINT64_MAX;
     stream->label = arena_dup(reader->arena, bytes_cstr(label));

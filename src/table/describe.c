@@ -1,8 +1,10 @@
 /* Descriptions of tables and streams, as items: they are stored in records and rows, and new
  * attributes can be added without a new format. Numbers are N, names of attributes as below.
  *
- *   table   id name arn pk pk_type [sk sk_type] created settings [label label_arn] [stream]
+ *   table   id name arn pk pk_type [sk sk_type] created settings [label label_arn] [retention]
+ *           [stream]
  *   stream  id table table_name label arn shard view pk pk_type [sk sk_type] created first
+ *           [retention] [hidden]
  *
  * first is the commit of the stream's enablement; 0 in the record that makes it, which does not
  * know its own number. What is read was checked by item_check here, since it comes from disk. */
@@ -12,6 +14,8 @@ static void add_schema(struct item_build *build, const struct key_schema *schema
 static enum err read_schema(struct bytes item, struct key_schema *schema);
 static void add_u64(struct item_build *build, struct bytes name, uint64_t number);
 static enum err read_u64(struct bytes item, struct bytes name, uint64_t *number);
+static void add_some(struct item_build *build, struct bytes name, uint64_t number);
+static enum err read_some(struct bytes item, struct bytes name, uint64_t *number);
 static enum err read_s(struct bytes item, struct bytes name, struct bytes *text);
 static void try_s(struct bytes item, struct bytes name, struct bytes *text);
 static void try_m(struct bytes item, struct bytes name, struct bytes *map);
@@ -30,6 +34,8 @@ enum err describe_stream(const struct stream *stream, struct arena *arena, struc
     add_schema(&build, &stream->schema);
     add_u64(&build, BYTES("created"), stream->created_ms);
     add_u64(&build, BYTES("first"), stream->first_commit);
+    add_some(&build, BYTES("retention"), stream->retention_ms);
+    add_some(&build, BYTES("hidden"), stream->hidden_ms);
     return item_build_end(&build, item);
 }
 
@@ -48,6 +54,8 @@ enum err read_described_stream(struct bytes item, struct stream *stream)
     TRY(read_schema(item, &stream->schema));
     TRY(read_u64(item, BYTES("created"), &stream->created_ms));
     TRY(read_u64(item, BYTES("first"), &stream->first_commit));
+    TRY(read_some(item, BYTES("retention"), &stream->retention_ms));
+    TRY(read_some(item, BYTES("hidden"), &stream->hidden_ms));
     if (view < STREAM_KEYS_ONLY || view > STREAM_NEW_AND_OLD) {
         return ERR_DAMAGED;
     }
@@ -66,6 +74,7 @@ enum err describe_table(const struct table *table, struct arena *arena, struct b
     add_schema(&build, &table->schema);
     add_u64(&build, BYTES("created"), table->created_ms);
     item_build_m(&build, BYTES("settings"), table->settings);
+    add_some(&build, BYTES("retention"), table->retention_ms);
     if (table->latest_stream_label.len > 0) {
         item_build_s(&build, BYTES("label"), table->latest_stream_label);
         item_build_s(&build, BYTES("label_arn"), table->latest_stream_arn);
@@ -89,6 +98,7 @@ enum err read_described_table(struct bytes item, struct table *table, uint64_t *
     TRY(read_s(item, BYTES("arn"), &table->arn));
     TRY(read_schema(item, &table->schema));
     TRY(read_u64(item, BYTES("created"), &table->created_ms));
+    TRY(read_some(item, BYTES("retention"), &table->retention_ms));
     try_m(item, BYTES("settings"), &table->settings);
     try_s(item, BYTES("label"), &table->latest_stream_label);
     try_s(item, BYTES("label_arn"), &table->latest_stream_arn);
@@ -152,6 +162,20 @@ static void add_u64(struct item_build *build, struct bytes name, uint64_t number
 {
     ASSERT(number <= INT64_MAX);
     item_build_i64(build, name, (int64_t)number);
+}
+
+/* What is not there is 0. */
+static void add_some(struct item_build *build, struct bytes name, uint64_t number)
+{
+    if (number != 0) {
+        add_u64(build, name, number);
+    }
+}
+
+static enum err read_some(struct bytes item, struct bytes name, uint64_t *number)
+{
+    struct value value;
+    return item_get(item, name, &value) ? read_u64(item, name, number) : OK;
 }
 
 static enum err read_u64(struct bytes item, struct bytes name, uint64_t *number)

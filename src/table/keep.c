@@ -101,7 +101,7 @@ static void run_keeper(void *arg)
         watch_view(keeper);
         if (now_ms - trimmed_ms >= TRIM_EVERY_MS) {
             trimmed_ms = now_ms;
-            store_trim(keeper->store, store_now_ms(keeper->store));
+            store_trim(keeper->store, store_age_ms(keeper->store));
         }
         if (now_ms - forgot_ms >= TOKENS_EVERY_MS) {
             forgot_ms = now_ms;
@@ -178,13 +178,57 @@ static enum err drop_stream(struct task *task, struct reader *reader, struct cha
     return OK;
 }
 
+/* Streams of one period share what the log was asked. */
+struct hiding {
+    struct store *store;
+    uint64_t now_ms;
+    uint64_t floor; /* hidden already in every stream, or gone from the log */
+    uint64_t until_ms;
+    uint64_t commit;
+};
+
+static uint64_t hidden_until(struct hiding *hiding, uint64_t retention_ms, uint64_t hidden_ms)
+{
+    uint64_t until_ms = hiding->now_ms > retention_ms ? hiding->now_ms - retention_ms : 0;
+    until_ms = until_ms > hidden_ms ? until_ms : hidden_ms;
+    if (until_ms != hiding->until_ms) {
+        hiding->until_ms = until_ms;
+        hiding->commit = log_commit_before(hiding->store->log, until_ms);
+    }
+    return hiding->commit > hiding->floor ? hiding->commit : hiding->floor;
+}
+
+/* Up to where the log need not keep anything for the stream. */
+static uint64_t hide_stream(struct hiding *hiding, const struct stream *stream)
+{
+    uint64_t retention =
+        stream->retention_ms == 0 ? hiding->store->retention_ms : stream->retention_ms;
+    count_max(&stream->trim->commit, hidden_until(hiding, retention, stream->hidden_ms));
+    uint64_t commit = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
+    return commit > stream->first_commit ? commit : stream->first_commit;
+}
+
+/* The log keeps what any stream has not hidden, and at least the store's own period. A stream that
+ * is opened meanwhile begins after all of it. */
 void store_hide_old(struct store *store, uint64_t now_ms)
 {
-    uint64_t until_ms = now_ms > store->retention_ms ? now_ms - store->retention_ms : 0;
-    uint64_t commit = log_commit_before(store->log, until_ms);
-    if (commit > atomic_load_explicit(&store->trim, memory_order_relaxed)) {
-        atomic_store_explicit(&store->trim, commit, memory_order_relaxed);
-        log_set_trim(store->log, commit);
+    const struct catalogue *catalogue = store_catalogue_pin(store);
+    const struct stream *stream = NULL;
+    struct hiding hiding = {.store = store, .now_ms = now_ms};
+    uint64_t gone = log_first(store->log) - 1;
+    hiding.floor = atomic_load_explicit(&store->trim, memory_order_relaxed);
+    hiding.floor = gone > hiding.floor ? gone : hiding.floor;
+    uint64_t least = hidden_until(&hiding, store->retention_ms, 0);
+    struct bytes after = BYTES_NONE;
+    while ((stream = catalogue_next_stream(catalogue, after, BYTES_NONE)) != NULL) {
+        uint64_t hidden = hide_stream(&hiding, stream);
+        least = hidden < least ? hidden : least;
+        after = stream->arn;
+    }
+    store_catalogue_unpin(store, catalogue);
+    if (least > atomic_load_explicit(&store->trim, memory_order_relaxed)) {
+        atomic_store_explicit(&store->trim, least, memory_order_relaxed);
+        log_set_trim(store->log, least);
     }
 }
 
@@ -195,8 +239,7 @@ void store_trim(struct store *store, uint64_t now_ms)
     while (err == OK) {
         struct keeper_task own = {0};
         const struct catalogue *catalogue = store_catalogue_pin(store);
-        const struct stream *stream = catalogue_trimmed_stream(
-            catalogue, atomic_load_explicit(&store->trim, memory_order_relaxed));
+        const struct stream *stream = catalogue_trimmed_stream(catalogue);
         own.stream_id = stream == NULL ? 0 : stream->id;
         store_catalogue_unpin(store, catalogue);
         if (own.stream_id == 0) {

@@ -199,7 +199,8 @@ struct log_place reader_stream_end(struct reader *reader, const struct stream *s
 
 struct log_place reader_stream_trim(struct reader *reader, const struct stream *stream)
 {
-    uint64_t trim = atomic_load_explicit(&reader->store->trim, memory_order_relaxed);
+    (void)reader;
+    uint64_t trim = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
     uint64_t place = trim < stream->last_commit ? trim : stream->last_commit;
     return (struct log_place){place > stream->first_commit ? place : stream->first_commit,
                               LOG_INDEX_END};

@@ -331,7 +331,8 @@ static enum err put_stream(struct view *view, uint64_t id, uint64_t first, uint6
     return err;
 }
 
-/* Of a table that is made or changed. A stream that has no first commit yet is opened here. */
+/* Of a table that is made or changed. A stream that has no first commit yet is opened here, another
+ * one may have changed with it. */
 static enum err table_rows(struct view *view, const struct log_record *record)
 {
     struct table table;
@@ -342,9 +343,8 @@ static enum err table_rows(struct view *view, const struct log_record *record)
     TRY(read_described_table(record->body, &table, &stream_id, &stream_item));
     if (stream_id != 0) {
         TRY(read_described_stream(stream_item, &stream));
-        if (stream.first_commit == 0) {
-            TRY(put_stream(view, stream_id, record->commit, UINT64_MAX, stream_item));
-        }
+        uint64_t first = stream.first_commit == 0 ? record->commit : stream.first_commit;
+        TRY(put_stream(view, stream_id, first, UINT64_MAX, stream_item));
     }
     row_of_store_u64(&row, 't', table.id);
     view_put(view, row_bytes(&row), record->body);

@@ -64,6 +64,7 @@ enum err store_open(const struct store_options *options, struct store **out,
     struct store *store = mem_zalloc(1, sizeof(*store));
     *report = (struct store_report){0};
     store->lock = -1;
+    store->base = clock_base_now();
     arena_init(&store->names, 0);
     store->region = arena_dup(&store->names, options->region);
     store->account = arena_dup(&store->names, options->account);
@@ -391,7 +392,7 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     atomic_store_explicit(&store->catalogue_commit, store->catalogue->commit, memory_order_relaxed);
     log_publish(store->log, log_last(store->log));
     /* The view may know an older trim point than readers have seen: it is written with commits. */
-    store_hide_old(store, store_now_ms(store));
+    store_hide_old(store, store_age_ms(store));
     return OK;
 }
 
@@ -431,6 +432,13 @@ uint64_t store_now_ms(struct store *store)
     uint64_t wall = clock_wall_ms();
     count_max(&store->now_ms, wall);
     return atomic_load_explicit(&store->now_ms, memory_order_relaxed);
+}
+
+uint64_t store_age_ms(struct store *store)
+{
+    uint64_t wall = clock_wall_ms();
+    uint64_t unset = clock_unset_ms(&store->base);
+    return wall < unset ? wall : unset;
 }
 
 unsigned store_pressure(struct store *store)

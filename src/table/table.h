@@ -47,7 +47,11 @@ struct stream {
     uint64_t created_ms;
     uint64_t first_commit; /* of its enablement: records come after it */
     uint64_t last_commit;  /* where it was closed; UINT64_MAX while open */
+    uint64_t retention_ms; /* 0: the store's; RETENTION_FOREVER */
+    uint64_t hidden_ms; /* records before this time stay hidden: its retention was shorter once */
+    struct stream_trim *trim; /* table's own: how far it is hidden, shared by its versions */
 };
+#define RETENTION_FOREVER ((uint64_t)INT64_MAX)
 
 struct table {
     uint64_t id; /* never reused */
@@ -60,7 +64,8 @@ struct table {
     struct bytes settings; /* an item: op's own (billing mode, throughput, table id as UUID, ...)
                               echoed by it */
     uint64_t created_ms;
-    bool reserved; /* headwater.* */
+    uint64_t retention_ms; /* of the streams that it opens; as of a stream */
+    bool reserved;         /* headwater.* */
 };
 
 /* A snapshot is pinned by a reader for one evaluation; these are valid as long. */
@@ -86,7 +91,7 @@ struct store_options {
     uint64_t throttle_bytes; /* 0: 256 MiB throttle writes */
     uint64_t tail_bytes;     /* 0: 16 MiB */
     unsigned read_workers;   /* 0: 4 */
-    uint64_t retention_ms;   /* 0: 24 h of stream records */
+    uint64_t retention_ms;   /* 0: 24 h of stream records, where a table has no period of its own */
     bool repeat_evaluation;  /* test: every proposal is evaluated again on the committer, same bytes
                                 asserted */
 };
@@ -119,6 +124,9 @@ MUST_USE enum err store_ensure_table(struct store *store,
 struct log *store_log(struct store *store);
 struct pool *store_pool(struct store *store);
 struct bytes store_region(const struct store *store);
+/* The time that ages go by: the wall clock, but since the start never ahead of what has really
+ * passed, so that a clock that is set forward lets nothing be trimmed early. May go back. */
+uint64_t store_age_ms(struct store *store);
 struct bytes store_account(const struct store *store);
 
 /* ---- tasks ---- */
@@ -284,6 +292,7 @@ struct table_definition {
     struct key_schema schema;
     enum stream_view view; /* 0: no stream */
     struct bytes settings;
+    uint64_t retention_ms; /* as of a stream */
 };
 /* The name must be free (checked by the caller through reader_table). ids, label, ARNs and shard id
  * are chosen here from now_ms and the catalogue, repeatably; *made describes the table as it will
@@ -296,6 +305,9 @@ struct table_update {
     struct bytes settings;
     enum stream_view open_view; /* not 0: a stream is opened; none may be open */
     bool close_stream;          /* the open one; it stays readable until trimmed */
+    bool set_retention;         /* of its open stream and of later ones: */
+    uint64_t retention_ms;      /* as of a stream */
+    uint64_t age_ms;            /* store_age_ms, looked at once a request; with set_retention */
 };
 /* Records of commits before it are of the streams before, those after it of the streams after.
  * *made describes the table as it will be. */

@@ -17,7 +17,8 @@
  *   table_delete  description of the table, its stream with "first" under "stream"
  *   stream_drop   description: "stream" (its id)
  *   table_update  description of the table as it is from this commit on; a stream under "stream"
- * whose "first" is 0 is opened by it stream_close  description of the stream, which this commit
+ *                 whose "first" is 0 is opened by it, another one is from now on as it says
+ *   stream_close  description of the stream, which this commit
  * closes
  *
  * A description is an item (item/item.h), see describe.c.
@@ -39,6 +40,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/note.h"
+#include "sys/clock.h"
 #include "table/table.h"
 
 #include <assert.h>
@@ -103,7 +105,7 @@ struct view_state {
     uint64_t applied; /* it holds exactly the commits up to here */
     uint64_t time_ms; /* of the newest commit: time goes on from there */
     uint64_t next_id; /* of tables and streams: never reused (table I7) */
-    uint64_t trim;    /* stream records up to this commit are hidden; only advances */
+    uint64_t trim;    /* every stream's records up to this commit are hidden; only advances */
 };
 
 struct view;
@@ -161,6 +163,13 @@ unsigned view_pressure(struct view *view);
 struct table_node;
 struct stream_node;
 
+/* How far a stream is hidden: moved by the keeper (and at the start), read by all. A reader may see
+ * an older one, as if it had come earlier, so nothing is ordered by it. */
+struct stream_trim {
+    _Atomic uint32_t references;
+    _Atomic uint64_t commit; /* records up to it are hidden; only advances */
+};
+
 struct catalogue {
     _Atomic uint32_t references;
     uint64_t commit; /* that made it */
@@ -183,8 +192,8 @@ catalogue_change catalogue_add_table, catalogue_drop_table, catalogue_drop_strea
 /* From rows, at start: streams first, then tables. Changes catalogue in place. */
 MUST_USE enum err catalogue_load_stream(struct catalogue *catalogue, struct bytes value);
 MUST_USE enum err catalogue_load_table(struct catalogue *catalogue, struct bytes value);
-/* Streams closed and wholly at or below commit: the first one, NULL if there is none. */
-const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue, uint64_t commit);
+/* Streams closed and hidden wholly: the first one, NULL if there is none. */
+const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue);
 
 /* Descriptions. ERR_NOMEM; ERR_DAMAGED. Decoded strings are views into the item. */
 MUST_USE enum err describe_stream(const struct stream *stream, struct arena *arena,
@@ -306,7 +315,8 @@ struct store {
     /* Odd while the committer changes the view and the catalogue; see evaluate_visible. */
     _Atomic uint64_t show_count;
     _Atomic uint64_t now_ms; /* the newest time handed out: never backwards */
-    _Atomic uint64_t trim;   /* stream records up to this commit are hidden */
+    _Atomic uint64_t trim;   /* what every stream has hidden: the log may go up to here */
+    struct clock_base base;  /* of the start */
     /* Kept up by the keeper: how the view is doing (view_pressure), and how much of the reserve of
      * disk that flushes and compactions need is gone: 0 none, 1 some, 2 most of it. */
     _Atomic unsigned pressure;
@@ -354,7 +364,7 @@ MUST_USE enum err keeper_open(struct store *store, struct keeper **keeper);
 void keeper_close(struct keeper *keeper);
 /* What is visible goes to the view's files, and the log is told so. */
 void store_flush(struct store *store);
-/* Stream records older than the retention are hidden from now on. */
+/* Stream records older than their retention are hidden from now on; now_ms is an age's. */
 void store_hide_old(struct store *store, uint64_t now_ms);
 /* That, and closed streams that are hidden wholly are dropped, by commits. */
 void store_trim(struct store *store, uint64_t now_ms);

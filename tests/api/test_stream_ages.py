@@ -6,7 +6,7 @@ Records are trimmed 24 hours after they were written. The server's clock is move
 import pytest
 
 import api as api_module
-from api import Refused, wait_until
+from api import INVALID, Refused, wait_until
 
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
@@ -149,3 +149,93 @@ def test_streams_of_one_table_come_in_pages(api):
         page = api.call("DescribeStream", StreamArn=arn, Limit=1, ExclusiveStartShardId=shard["ShardId"])
         assert page["StreamDescription"]["Shards"] == []
         assert "LastEvaluatedShardId" not in page["StreamDescription"]
+
+
+# ---- a table's own period ----
+
+RETENTION = "headwater:stream-retention"
+
+
+def keep(api, table, period):
+    arn = api.describe(table)["TableArn"]
+    if period is None:
+        api.call("UntagResource", ResourceArn=arn, TagKeys=[RETENTION])
+    else:
+        api.call("TagResource", ResourceArn=arn, Tags=[{"Key": RETENTION, "Value": period}])
+
+
+def tagged(api, period):
+    return api.create(view="NEW_IMAGE", Tags=[{"Key": RETENTION, "Value": period}])
+
+
+def test_a_tag_keeps_records_for_minutes_days_or_ever(api):
+    tables = {period: tagged(api, period) for period in ("30m", "12h", "7d", "forever")}
+    tables["default"] = api.create(view="NEW_IMAGE")
+    arns = {period: api.stream_arn(table) for period, table in tables.items()}
+    for table in tables.values():
+        api.put(table, pk=S, i=n(1))
+    for shift, gone in ((30 * 60000, ["30m"]), (12 * HOUR_MS, ["12h"]), (DAY_MS, ["default"]), (7 * DAY_MS, ["7d"])):
+        api.server.move_clock(shift - SLACK_MS)
+        assert [numbers(api, arns[period]) for period in gone] == [[1]]
+        api.server.move_clock(shift + SLACK_MS)
+        wait_until(lambda: all(numbers(api, arns[period]) == [] for period in gone))
+    api.server.move_clock(99 * 365 * DAY_MS)
+    api.server.kill()
+    api.server.start()
+    assert {period: numbers(api, arn) for period, arn in arns.items()} == {**dict.fromkeys(arns, []), "forever": [1]}
+
+
+def test_a_longer_period_is_for_what_is_not_hidden_yet(api):
+    table = tagged(api, "60m")
+    arn = api.stream_arn(table)
+    api.put(table, pk=S, i=n(1))
+    api.server.move_clock(40 * 60000)
+    api.put(table, pk=S, i=n(2))
+    api.server.move_clock(70 * 60000)
+    wait_until(lambda: numbers(api, arn) == [2])
+    keep(api, table, "forever")
+    api.server.move_clock(200 * DAY_MS)
+    api.put(table, pk=S, i=n(3))
+    for _ in range(2):
+        assert numbers(api, arn) == [2, 3]
+        api.server.kill()
+        api.server.start()
+    keep(api, table, None) # the server's own: a day
+    wait_until(lambda: numbers(api, arn) == [3])
+    keep(api, table, "300d")
+    assert numbers(api, arn) == [3]
+
+
+def test_the_period_is_for_later_streams_too_and_closed_ones_keep_theirs(api):
+    table = tagged(api, "60m")
+    first = api.stream_arn(table)
+    api.put(table, pk=S, i=n(1))
+    switch_off(api, table)
+    keep(api, table, "forever")
+    api.call("UpdateTable", TableName=table, StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    second = api.stream_arn(table)
+    api.put(table, pk=S, i=n(2))
+    delete(api, table)
+    api.server.kill()
+    api.server.start()
+    assert numbers(api, first) == [1]
+    api.server.move_clock(2 * HOUR_MS)
+    wait_until(lambda: is_gone(api, first))
+    api.server.move_clock(1000 * DAY_MS)
+    assert numbers(api, second) == [2]
+
+
+@pytest.mark.parametrize("value", ["", "0m", "m", "1", "1s", "-1d", "1.5h", "99999999m", "36526d", "876601h", "1D", "1d ", "ever", "1h30m"])
+def test_what_is_no_period(shared, value):
+    api = api_module.Api(shared.url, *shared.credentials, before_sign=shared.set_signing_clock)
+    told = INVALID + (f"The tag {RETENTION} takes minutes, hours or days (90m, 12h, 7d), up to 100 years, or forever: {value}")
+    tags = [{"Key": RETENTION, "Value": value}]
+    table = api.create(view="NEW_IMAGE")
+    arn = api.describe(table)["TableArn"]
+    assert api.refusal("TagResource", ResourceArn=arn, Tags=tags) == told
+    assert api.call("ListTagsOfResource", ResourceArn=arn)["Tags"] == []
+    body = {"BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}]}
+    assert api.refusal("CreateTable", TableName=api.name(), Tags=tags, **body) == told
+    for right in ("1m", "36525d", "876600h", "52596000m"):
+        keep(api, table, right)

@@ -213,7 +213,7 @@ static void check_catalogue(const struct catalogue *catalogue)
         stream = catalogue_next_stream(catalogue, stream->arn, BYTES_NONE);
     }
     HOLDS(streams == catalogue->stream_count);
-    (void)catalogue_trimmed_stream(catalogue, 50);
+    (void)catalogue_trimmed_stream(catalogue);
 }
 
 static struct catalogue *apply(struct catalogue *catalogue, const struct log_record *record)

@@ -421,6 +421,26 @@ static void what_was_hidden_is_hidden_after_a_start(void)
     world_remove(&copy);
 }
 
+/* The wall clock is one that is set forward as soon as the store is open: as if the start had been
+ * long ago by it. */
+static void a_clock_that_is_set_lets_nothing_age(void)
+{
+    struct world world;
+    world_init(&world);
+    world_open(&world);
+    uint64_t start = clock_wall_ms();
+    uint64_t age = store_age_ms(world.store);
+    CHECK(age <= start && start - age < 10000);
+    world.store->base.wall_ms -= (uint64_t)3650 * 86400000; /* the wall clock is ten years ahead */
+    age = store_age_ms(world.store);
+    CHECK(age >= start - (uint64_t)3650 * 86400000 - 10000 && age < start - 86400000);
+    world.store->base.wall_ms += (uint64_t)7300 * 86400000; /* and now ten years behind */
+    age = store_age_ms(world.store);
+    CHECK(age >= start && age - start < 10000);
+    world_close(&world);
+    world_remove(&world);
+}
+
 /* ---- followers ---- */
 
 struct watcher {
@@ -559,6 +579,7 @@ int main(void)
     RUN(a_switch_is_exact_in_a_group);
     RUN(switched_streams_are_the_same_after_a_kill_and_a_stop);
     RUN(what_was_hidden_is_hidden_after_a_start);
+    RUN(a_clock_that_is_set_lets_nothing_age);
     RUN(an_event_is_never_newer_than_what_its_follower_reads);
     RUN(the_end_of_a_stream_wakes_its_follower);
     return CHECK_RESULT();
