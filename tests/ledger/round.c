@@ -22,7 +22,7 @@ static bool is_cut(const struct ledger *ledger);
 static bool server_died_of_cut(struct ledger *ledger);
 static bool died_right(struct ledger *ledger);
 static enum err check_all(struct ledger *ledger);
-static enum err read_records(struct ledger *ledger);
+static enum err read_records(struct ledger *ledger, char reached[ITERATOR_MAX + 1]);
 static enum err check_table(struct ledger *ledger);
 static void count_round(struct ledger *ledger, uint64_t began_ns);
 
@@ -222,38 +222,39 @@ static enum err check_all(struct ledger *ledger)
 {
     struct records tail = {0};
     char iterator[ITERATOR_MAX + 1];
+    char reached[ITERATOR_MAX + 1];
     memcpy(iterator, ledger->live_iterator, sizeof(iterator));
     TRY(stream_find(ledger));
-    TRY(read_records(ledger));
+    TRY(read_records(ledger, reached));
     enum err err = stream_read(ledger, iterator, keep_page, &tail);
     if (err == OK) {
         check_same(&ledger->checker, &ledger->records, ledger->history.seen.count, &tail,
                    "an iterator of before the end");
         err = check_table(ledger);
     }
+    if (err == OK) { /* else the same records are read again */
+        memcpy(ledger->iterator, reached, sizeof(ledger->iterator));
+    }
     records_fini(&tail);
     return err;
 }
 
-/* By the iterator of the last check, or by the sequence number where it ended. */
-static enum err read_records(struct ledger *ledger)
+/* By the iterator of the last check, or by the sequence number where it ended. reached: the
+ * iterator behind what was read. */
+static enum err read_records(struct ledger *ledger, char reached[ITERATOR_MAX + 1])
 {
     struct history *history = &ledger->history;
-    char iterator[ITERATOR_MAX + 1];
     records_clear(&ledger->records);
-    memcpy(iterator, ledger->iterator, sizeof(iterator));
+    memcpy(reached, ledger->iterator, sizeof(ledger->iterator));
     if (ledger->round % 2 == 0 && ledger->checker.record_count > 0) {
-        TRY(stream_iterator(ledger, "AFTER_SEQUENCE_NUMBER", ledger->checker.sequence, iterator));
+        TRY(stream_iterator(ledger, "AFTER_SEQUENCE_NUMBER", ledger->checker.sequence, reached));
     }
-    enum err err = stream_read(ledger, iterator, keep_page, &ledger->records);
+    enum err err = stream_read(ledger, reached, keep_page, &ledger->records);
     if (err == ERR_IO && ledger->records.count > history->seen.count) {
         check_same(&ledger->checker, &history->seen, 0, &ledger->records, "the live reader");
         struct records shown = ledger->records; /* now these must be there next time */
         ledger->records = history->seen;
         history->seen = shown;
-    }
-    if (err == OK) {
-        memcpy(ledger->iterator, iterator, sizeof(ledger->iterator));
     }
     return err;
 }
