@@ -237,7 +237,9 @@ static enum taken take(struct committer *committer, struct task *task)
         return TAKEN;
     }
     if (!has_room(committer, task)) {
-        return LEFT; /* what it read of this group is newer than its seen: it is evaluated again */
+        /* It was decided over this group, which the log may refuse: nothing would be newer then. */
+        task->stale = true;
+        return LEFT;
     }
     add_commit(committer, task);
     return TAKEN;
