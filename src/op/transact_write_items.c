@@ -11,7 +11,6 @@
 
 #define TRANSACT_ACTIONS_MAX 100
 #define TRANSACT_BYTES_MAX (4u << 20)
-#define TOKEN_KEPT_MS 600000u /* 10 minutes */
 
 /* One action under evaluation. */
 struct step {
@@ -365,9 +364,6 @@ static enum err look_up_token(struct transaction *transaction, const uint8_t has
         return OK;
     }
     TRY(err);
-    if (transaction->reader->now_ms >= state.committed_ms + TOKEN_KEPT_MS) {
-        return OK;
-    }
     if (memcmp(state.request_hash, hash, SHA256_LEN) != 0) {
         return fault(call, FAULT_IDEMPOTENT_MISMATCH,
                      "The ClientRequestToken was already used for a request with other parameters "

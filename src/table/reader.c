@@ -13,6 +13,7 @@ struct range_visit {
 
 static enum err touch(struct reader *reader, uint64_t hash);
 static enum err keep_overlaid(struct reader *reader, struct bytes *item);
+static enum err find_token(struct reader *reader, struct bytes token, struct bytes *value);
 static enum err scan_rows(struct reader *reader, const struct row_key *low,
                           const struct row_key *high, bool backward, size_t cached_bytes_max,
                           struct range_visit *visit);
@@ -133,33 +134,51 @@ enum err reader_token(struct reader *reader, struct bytes token, struct token_st
 {
     uint64_t hash = row_hash(0, token);
     struct bytes value = BYTES_NONE;
-    enum err err = ERR_NOT_FOUND;
     TRY(touch(reader, hash));
     if (token.len > TOKEN_LEN_MAX) {
         return ERR_NOT_FOUND;
     }
-    if (reader->overlay != NULL && overlay_get(reader->overlay, hash, 0, token, &value)) {
-        err = OK;
+    if (reader->overlay == NULL || !overlay_get(reader->overlay, hash, 0, token, &value)) {
+        TRY(find_token(reader, token, &value));
     }
-    /* A token is in the row of its ten minutes: still valid ones are in these or the last. */
-    for (uint64_t back = 0; err == ERR_NOT_FOUND && back <= TOKEN_KEPT_MS; back += TOKEN_KEPT_MS) {
-        struct row_key row;
-        row_of_token(&row, reader->now_ms - back, token);
-        err = view_get(reader->store->view, row_bytes(&row),
-                       reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena, &value);
-    }
-    TRY(err);
     struct cursor cursor = cursor_of(value);
     struct bytes request_hash;
-    struct token_state found;
-    TRY(cursor_u64(&cursor, &found.committed_ms));
-    TRY(cursor_bytes(&cursor, sizeof(found.request_hash), &request_hash));
-    memcpy(found.request_hash, request_hash.ptr, request_hash.len);
-    if (found.committed_ms + TOKEN_KEPT_MS <= reader->now_ms) {
+    uint64_t committed_ms = 0;
+    TRY(cursor_u64(&cursor, &committed_ms));
+    TRY(cursor_bytes(&cursor, sizeof(state->request_hash), &request_hash));
+    if (committed_ms + TOKEN_KEPT_MS <= reader->now_ms) {
         return ERR_NOT_FOUND;
     }
-    *state = found;
+    memcpy(state->request_hash, request_hash.ptr, request_hash.len);
     return OK;
+}
+
+static uint64_t kept_before(uint64_t time_ms)
+{
+    return time_ms < TOKEN_KEPT_MS ? 0 : time_ms - TOKEN_KEPT_MS;
+}
+
+/* A token is in the row of its ten minutes. Those that are still valid are in the reader's own or
+ * the ones before; or later, when who wrote it began after this task: in the newest of all, since
+ * time runs on, or the ones before, since it may just have. The newest of them counts. */
+static enum err find_token(struct reader *reader, struct bytes token, struct bytes *value)
+{
+    uint64_t newest = atomic_load_explicit(&reader->store->now_ms, memory_order_relaxed);
+    const uint64_t times[] = {newest, kept_before(newest), reader->now_ms,
+                              kept_before(reader->now_ms)};
+    uint64_t looked_at = UINT64_MAX; /* the period */
+    enum err err = ERR_NOT_FOUND;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]) && err == ERR_NOT_FOUND; i++) {
+        struct row_key row;
+        if (times[i] / TOKEN_KEPT_MS >= looked_at) {
+            continue;
+        }
+        looked_at = times[i] / TOKEN_KEPT_MS;
+        row_of_token(&row, times[i], token);
+        err = view_get(reader->store->view, row_bytes(&row),
+                       reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena, value);
+    }
+    return err;
 }
 
 /* The record that closes a stream is in it, to wake who follows; it is not one of its changes. Past

@@ -259,7 +259,6 @@ MUST_USE enum err reader_scan_table(struct reader *reader, const struct table *t
  * Noted for validation. */
 struct token_state {
     uint8_t request_hash[32];
-    uint64_t committed_ms;
 };
 MUST_USE enum err reader_token(struct reader *reader, struct bytes token,
                                struct token_state *state);

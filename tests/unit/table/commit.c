@@ -419,6 +419,41 @@ static void a_token_holds_within_a_group(void)
     world_remove(&world);
 }
 
+/* A request that began before midnight, so to say, meets its own repetition that was committed
+ * after it; the clock may even have been set forward in between. */
+static void a_token_of_a_later_time_is_found(void)
+{
+    static const uint64_t later[] = {1, TOKEN_KEPT_MS + 1, 1000 * (uint64_t)TOKEN_KEPT_MS};
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+        struct world world;
+        struct seat early;
+        struct seat late;
+        struct job jobs[2] = {0};
+        struct store *store = open_with_table(&world, 0);
+        uint64_t boundary = (store_now_ms(store) / TOKEN_KEPT_MS + 2) * TOKEN_KEPT_MS;
+        seat_init(&early, store);
+        seat_init(&late, store);
+        for (size_t j = 0; j < 2; j++) {
+            jobs[j].actions[0] =
+                (struct action){.kind = ACT_ADD, .table = "t", .key = "k", .number = 1};
+            jobs[j].count = 1;
+            jobs[j].token = "same";
+        }
+        atomic_store(&store->now_ms, boundary - 1);
+        job_start(&early, &jobs[0]);
+        atomic_store(&store->now_ms, boundary - 1 + later[i]);
+        CHECK(job_run(&late, &jobs[1]) == OK && !jobs[1].token_known);
+        seat_finish(&early);
+        CHECK(jobs[0].err == OK && jobs[0].token_known);
+        CHECK(get(&early, "t", "k") == 1);
+        arena_fini(&jobs[0].arena);
+        seat_fini(&late);
+        seat_fini(&early);
+        world_close(&world);
+        world_remove(&world);
+    }
+}
+
 struct together {
     uint64_t tokens;
     uint64_t alone;
@@ -553,6 +588,7 @@ int main(void)
     RUN(large_groups_are_split_and_large_commits_go_alone);
     RUN(a_token_is_known_after_a_restart_and_forgotten_in_time);
     RUN(a_token_holds_within_a_group);
+    RUN(a_token_of_a_later_time_is_found);
     RUN(a_token_is_in_the_commit_of_its_changes);
     RUN(a_table_that_a_group_deletes_takes_no_more_items);
     RUN(writes_are_refused_when_too_much_is_unflushed);
