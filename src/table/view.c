@@ -162,6 +162,11 @@ enum err view_get(struct view *view, struct bytes row, enum view_read how, struc
     if (slice == NULL) {
         return read == OK ? ERR_NOT_FOUND : read;
     }
+    /* A value that was found although a read was refused or failed may be an older one. */
+    if (read != OK) {
+        rocksdb_pinnableslice_destroy(slice);
+        return read;
+    }
     const char *found = rocksdb_pinnableslice_value(slice, &len);
     struct bytes copy = arena_dup(arena, bytes_of(found, len));
     rocksdb_pinnableslice_destroy(slice);
