@@ -390,7 +390,6 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     atomic_store_explicit(&store->now_ms, state->time_ms, memory_order_relaxed);
     atomic_store_explicit(&store->counters.flushed, report->view_commit, memory_order_relaxed);
     atomic_store_explicit(&store->catalogue_commit, store->catalogue->commit, memory_order_relaxed);
-    log_publish(store->log, log_last(store->log));
     /* The view may know an older trim point than readers have seen: it is written with commits. */
     store_hide_old(store, store_age_ms(store));
     return OK;
