@@ -169,6 +169,7 @@ struct log {
     struct segment *last;
     uint64_t wanted_bytes; /* least size of the next segment to prepare */
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
+    bool removal_unsynced; /* nothing more may be removed */
     bool closing;
     struct thread worker;
     bool worker_running;

@@ -251,29 +251,35 @@ static void tell_directory(struct log *log, uint64_t segment, const struct segme
 }
 
 /* The segment of the newest visible commit stays, sealed or not: until a frame in the next one is
- * durable, nothing else on the disk says where the log ends. */
+ * durable, nothing else on the disk says where the log ends. One whose file cannot be removed is
+ * tried again when there is something to do; those behind it stay as long, and for good once a
+ * removal was not synced: a log with a hole does not open. */
 static bool worker_remove(struct log *log)
 {
     struct segment *oldest = log->first;
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
     uint64_t visible = atomic_load_explicit(&log->visible, memory_order_relaxed);
-    if (oldest == NULL || oldest->state != SEGMENT_SEALED || oldest->index != NULL ||
-        oldest->last_commit > flushed || oldest->last_commit > log->trim_commit ||
-        oldest->last_commit >= visible) {
+    if (oldest == NULL || log->removal_unsynced || oldest->state != SEGMENT_SEALED ||
+        oldest->index != NULL || oldest->last_commit > flushed ||
+        oldest->last_commit > log->trim_commit || oldest->last_commit >= visible) {
         return false;
     }
     char path[4200];
     segment_path(log, oldest->number, path, sizeof(path));
-    log->first = oldest->next;
     atomic_store_explicit(&log->first_commit, oldest->last_commit + 1, memory_order_release);
-    log->figures.segments--;
     pthread_mutex_unlock(&log->mutex);
     enum err err = file_remove(path);
-    err = err != OK ? err : directory_sync(log->dir);
+    bool gone = err == OK;
+    err = gone ? directory_sync(log->dir) : err;
     if (err != OK) {
         NOTE(NOTE_WARN, "log.segment_not_removed", NOTE_S("file", path));
     }
     pthread_mutex_lock(&log->mutex);
-    mem_free(oldest);
-    return true;
+    log->removal_unsynced |= gone && err != OK;
+    if (gone) {
+        log->first = oldest->next;
+        log->figures.segments--;
+        mem_free(oldest);
+    }
+    return err == OK;
 }

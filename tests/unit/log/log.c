@@ -468,6 +468,44 @@ static void trimmed_segments_go(void)
     arena_fini(&arena);
 }
 
+/* A file that cannot be removed is in the way of those behind it: without it they would be a log
+ * with a hole, which does not open. */
+static void a_segment_that_cannot_be_removed_keeps_those_behind_it(void)
+{
+    struct log_report report;
+    char first[100];
+    char aside[100];
+    char second[100];
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    fill_segments(log, 4);
+    snprintf(first, sizeof(first), "%s/%020d.log", dir, 1);
+    snprintf(second, sizeof(second), "%s/%020d.log", dir, 2);
+    snprintf(aside, sizeof(aside), "%s/aside", dir);
+    CHECK(rename(first, aside) == 0 && mkdir(first, 0700) == 0);
+    log_set_flushed(log, log_last(log));
+    log_set_trim(log, log_last(log));
+    for (int i = 0; i < 500 && log_first(log) == 1; i++) {
+        thread_pause_ms(10);
+    }
+    for (int i = 0; i < 10; i++) { /* as long as the worker would need for the others */
+        log_set_trim(log, log_last(log));
+        thread_pause_ms(10);
+    }
+    CHECK(access(second, F_OK) == 0);
+    CHECK(rmdir(first) == 0 && rename(aside, first) == 0);
+    for (int i = 0; i < 500 && access(second, F_OK) == 0; i++) {
+        log_set_trim(log, log_last(log));
+        thread_pause_ms(10);
+    }
+    CHECK(access(first, F_OK) != 0 && access(second, F_OK) != 0);
+    uint64_t last = log_last(log);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(last, OK, &report);
+    CHECK(log_last(log) == last);
+    CHECK(log_close(log, false) == OK);
+}
+
 struct trimming {
     struct log *log;
     struct counting counting;
@@ -691,6 +729,7 @@ int main(void)
     RUN(a_missing_index_is_made_again);
     RUN(a_torn_first_frame_of_a_segment_keeps_the_chain);
     RUN(trimmed_segments_go);
+    RUN(a_segment_that_cannot_be_removed_keeps_those_behind_it);
     RUN(replay_walks_past_segments_that_go);
     RUN(the_segment_of_the_newest_visible_commit_stays);
     RUN(what_a_kill_would_replay_is_weighed_alike_before_and_after_it);

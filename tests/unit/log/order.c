@@ -227,6 +227,49 @@ static void a_segment_whose_name_is_not_durable_is_not_used(void)
     CHECK(log_close(log, false) == OK);
 }
 
+/* A removal that may not be durable is the last: a power cut could bring its segment back, and not
+ * those that went after it. */
+static void nothing_is_removed_behind_a_removal_that_was_not_synced(void)
+{
+    struct log_report report;
+    char path[100];
+    struct log_figures figures = {0};
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    while (figures.segments < 5) {
+        append(log, 1, 30000);
+        log_figures(log, &figures);
+    }
+    newest_segment(path, sizeof(path));
+    unsigned long open = strtoul(path + strlen(dir) + 1, NULL, 10);
+    while (figures.segments <
+           open + 1) { /* then the worker syncs the directory for removals only */
+        thread_pause_ms(1);
+        log_figures(log, &figures);
+    }
+    trace_begin(dir);
+    trace.failed = 0;
+    trace.workers_fail = true;
+    log_set_flushed(log, log_last(log));
+    log_set_trim(log, log_last(log));
+    while (trace.failed == 0) {
+        thread_pause_ms(1);
+    }
+    for (int i = 0; i < 10; i++) {
+        log_set_trim(log, log_last(log));
+        thread_pause_ms(10);
+    }
+    snprintf(path, sizeof(path), "%s/%020d.log", dir, 2);
+    CHECK(trace.failed == 1 && access(path, F_OK) == 0);
+    trace_end();
+    trace.workers_fail = false;
+    uint64_t last = log_last(log);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(last, OK, &report);
+    CHECK(log_last(log) == last);
+    CHECK(log_close(log, false) == OK);
+}
+
 int main(void)
 {
     RUN(a_frame_is_synced_when_append_returns);
@@ -235,6 +278,7 @@ int main(void)
     RUN(a_torn_end_is_zeroed_and_synced);
     RUN(the_mark_of_a_clean_stop_goes_durably_before_anything_is_appended);
     RUN(a_segment_whose_name_is_not_durable_is_not_used);
+    RUN(nothing_is_removed_behind_a_removal_that_was_not_synced);
     remove_dir();
     return CHECK_RESULT();
 }
