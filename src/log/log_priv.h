@@ -236,7 +236,8 @@ const struct stream_index *index_find(const struct segment_index *index, uint64_
 void index_encode(const struct segment_index *index, struct buf *out);
 /* Adds a payload's entries to an empty index. ERR_DAMAGED: it is then half filled. */
 MUST_USE enum err index_decode(struct bytes payload, struct segment_index *index);
-/* Writes it behind the end frame; removes what it does not need of the file. */
+/* Writes it behind the end frame; removes what it does not need of the file. segment is the
+ * caller's own copy, and is told where the index is. */
 MUST_USE enum err index_write(struct log *log, struct segment *segment,
                               const struct segment_index *index);
 /* Reads it from disk, or makes it from the frames; one that is damaged is then written again by the

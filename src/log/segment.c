@@ -207,18 +207,20 @@ static bool worker_index(struct log *log)
     if (segment == NULL) {
         return false;
     }
+    struct segment copy = *segment; /* readers change and copy it under the mutex */
     struct segment_index *index = segment->index;
-    bool indexed = segment->indexed;
     pthread_mutex_unlock(&log->mutex);
-    enum err err = index != NULL ? OK : index_load(log, segment, &index);
+    enum err err = index != NULL ? OK : index_load(log, &copy, &index);
     bool made = err == OK;
-    if (made && !indexed) {
-        err = index_write(log, segment, index);
+    if (made && !copy.indexed) {
+        err = index_write(log, &copy, index);
     }
     if (err == OK && log->options.directory.sealed != NULL) {
-        tell_directory(log, segment->number, index);
+        tell_directory(log, copy.number, index);
     }
     pthread_mutex_lock(&log->mutex);
+    segment->index_at = copy.index_at;
+    segment->size = copy.size;
     if (err != OK) {
         NOTE(NOTE_WARN, "log.index_not_written", NOTE_U("segment", segment->number),
              NOTE_S("error", err_text(err)));
