@@ -445,14 +445,17 @@ static enum err evaluate_step(struct transaction *transaction, size_t index)
 
 static enum err update_step(struct transaction *transaction, size_t index)
 {
+    struct op_call *call = transaction->call;
     struct step *step = &transaction->steps[index];
     struct expr_update_result result = {0};
     struct expr_fault refused;
     enum err err = expressions_update(transaction->reader, &step->expressions, step->table,
                                       step->old_item, &step->key, &result, &refused);
     if (err == ERR_FAULT) {
-        struct bytes message = arena_dup(transaction->call->arena, bytes_cstr(refused.text));
-        return refuse_step(transaction, index, "ValidationError", message, BYTES_NONE);
+        err = fault_text(call, FAULT_VALIDATION, false, bytes_cstr(refused.text));
+    }
+    if (err == ERR_FAULT) {
+        return refuse_step(transaction, index, "ValidationError", call->fault.message, BYTES_NONE);
     }
     step->new_item = result.item;
     return err;
