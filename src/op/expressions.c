@@ -5,10 +5,13 @@
 #include <ctype.h>
 
 #define TOKEN_BYTES_MAX 255u /* of a #name or :value, its mark included */
+/* "The maximum length of all substitution variables in an expression is 2 MB." */
+#define TOKENS_BYTES_MAX (2u << 20)
 
 static bool has_text(const struct expression_texts *texts);
 static enum err check_keys(struct op_call *call, struct bytes map, uint8_t mark,
                            const char *member);
+static enum err check_sizes(struct op_call *call, const struct expression_tokens *tokens);
 static enum err compile(struct op_call *call, struct reader *reader, enum expr_kind kind,
                         struct bytes text, const struct expr **out);
 static enum err check(struct op_call *call, struct reader *reader, struct expressions *expressions,
@@ -38,6 +41,7 @@ enum err expressions_open(struct op_call *call, struct reader *reader,
                                ? "ExpressionAttributeNames"
                                : "ExpressionAttributeValues");
     }
+    TRY(check_sizes(call, tokens));
     TRY(check_keys(call, tokens->names, '#', "ExpressionAttributeNames"));
     TRY(check_keys(call, tokens->values, ':', "ExpressionAttributeValues"));
     TRY(compile(call, reader, EXPR_CONDITION, texts->condition, &out->condition));
@@ -130,6 +134,20 @@ static bool has_text(const struct expression_texts *texts)
 {
     return texts->condition.ptr != NULL || texts->filter.ptr != NULL || texts->update.ptr != NULL ||
            texts->projection.ptr != NULL || texts->key_condition.ptr != NULL;
+}
+
+static enum err check_sizes(struct op_call *call, const struct expression_tokens *tokens)
+{
+    size_t names = item_size(tokens->names);
+    size_t values = item_size(tokens->values);
+    if (names + values <= TOKENS_BYTES_MAX) {
+        return OK;
+    }
+    return fault_value(call, "%s exceeds max size",
+                       names > TOKENS_BYTES_MAX    ? "ExpressionAttributeNames"
+                       : values > TOKENS_BYTES_MAX ? "ExpressionAttributeValues"
+                                                   : "Combined size of ExpressionAttributeNames "
+                                                     "and ExpressionAttributeValues");
 }
 
 /* Keys are a mark and then letters, digits and underscores; a name that stands for nothing is told

@@ -222,6 +222,26 @@ def test_100_operands_of_in_and_300_operators(api, stored):
         api.call("UpdateItem", TableName=stored, Key={"pk": S}, ConditionExpression=expression, **used(expression))
 
 
+@pytest.mark.parametrize(("values", "name", "text"), [
+    ([349522] * 6, 5, None),
+    ([349522] * 5 + [349523], 5, "Combined size of ExpressionAttributeNames and ExpressionAttributeValues exceeds max size"),
+    ([349522] * 5 + [349531], 5, "ExpressionAttributeValues exceeds max size"),
+    ([1] * 6, 2 * 1024 * 1024 - 2, "ExpressionAttributeNames exceeds max size"),
+])
+def test_names_and_values_of_2_mb(api, stored, values, name, text):
+    """"The sum of the lengths of all ExpressionAttributeNames and ExpressionAttributeValues"."""
+    request = {"TableName": stored, "FilterExpression": "#ab IN (" + ", ".join(f":{i}" for i in range(6)) + ")",
+               "ExpressionAttributeNames": {"#ab": "n" * name},
+               "ExpressionAttributeValues": {f":{i}": {"S": "x" * size} for i, size in enumerate(values)}}
+    total = sum(2 + size for size in values) + 3 + name
+    assert (text is None) == (total <= 2 * 1024 * 1024)
+    if text is None:
+        assert total == 2 * 1024 * 1024
+        api.call("Scan", request)
+    else:
+        assert api.refusal("Scan", **request) == text
+
+
 NAMES_ONLY = "ExpressionAttributeNames can only be specified when using expressions"
 VALUES_ONLY = "ExpressionAttributeValues can only be specified when using expressions"
 TOKENS = [
