@@ -388,8 +388,9 @@ bool job_failed(struct job *job)
         code == FAULT_TRANSACTION_CANCELED) {
         return false;
     }
-    bool busy = code == FAULT_THROUGHPUT_EXCEEDED || code == FAULT_THROTTLING ||
-                code == FAULT_UNAVAILABLE || code == FAULT_TRANSACTION_CONFLICT;
+    bool busy = code == FAULT_THROUGHPUT_EXCEEDED || code == FAULT_DISK_FULL ||
+                code == FAULT_THROTTLING || code == FAULT_UNAVAILABLE ||
+                code == FAULT_TRANSACTION_CONFLICT;
     if (!busy) {
         NOTE(NOTE_ERROR, "chat.store", NOTE_S("operation", job->call.op->name),
              NOTE_S("fault", fault_wire_name(code)), NOTE_B("message", job->call.fault.message));

@@ -97,6 +97,8 @@ static void task_done(struct task *task, enum err err)
         ASSERT(call->fault.code != FAULT_NONE);
         break;
     case ERR_FULL:
+        call->fault = (struct fault){.code = FAULT_DISK_FULL};
+        break;
     case ERR_RANGE:
         call->fault = (struct fault){.code = FAULT_THROUGHPUT_EXCEEDED};
         break;
