@@ -75,8 +75,12 @@ enum err config_load(int argc, char **argv, struct arena *arena, struct config *
     return load_flags(&loading, argc, argv, &file);
 }
 
+/* --config is no row of the table, as a file cannot name another. */
 void config_help(struct buf *out)
 {
+    buf_add_cstr(out,
+                 "  --config TEXT              file with a line 'option = value' for each option "
+                 "it sets\n");
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         const char *sample[] = {"TEXT", "N", "BYTES", ""};
         buf_printf(out, "  --%s %s%*s%s%s%s\n", options[i].key, sample[options[i].kind],

@@ -15,12 +15,21 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+static _Thread_local char failure[PATH_MAX + 256];
+
+const char *file_failure(void)
+{
+    return failure;
+}
+
 static enum err failed(const char *call, const char *path)
 {
     int cause = errno;
     char text[128];
+    const char *reason = strerror_r(cause, text, sizeof(text));
     NOTE(NOTE_ERROR, "file.failed", NOTE_S("call", call), NOTE_S("path", path),
-         NOTE_S("cause", strerror_r(cause, text, sizeof(text))));
+         NOTE_S("cause", reason));
+    snprintf(failure, sizeof(failure), "%s of %s: %s", call, path, reason);
     return cause == ENOSPC || cause == EDQUOT ? ERR_FULL : ERR_IO;
 }
 

@@ -6,6 +6,10 @@
 #include "base/arena.h"
 #include "base/err.h"
 
+/* What failed on this thread last: call, path and cause, for a person; "" if nothing did. Borrowed
+ * until the next failure on it. */
+const char *file_failure(void);
+
 enum file_mode {
     FILE_READ,
     FILE_UPDATE,        /* read and write, must exist */
