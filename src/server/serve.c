@@ -21,6 +21,7 @@
 static int serve(struct server *server, struct arena *arena);
 static void limit_connections(struct config *config);
 static int open_store(struct server *server);
+static const char *open_failure(const struct server *server);
 static enum err ensure_chat_tables(struct server *server);
 static int open_loops(struct server *server);
 static bool split_address(struct server *server, char *why, size_t room);
@@ -175,13 +176,21 @@ static int open_store(struct server *server)
                 (unsigned long long)report->log.offset, report->log.reason);
         return EXIT_DAMAGED;
     case ERR_FULL:
-        fprintf(stderr, "headwater: no space left for the data directory %s\n", config->data);
+        fprintf(stderr, "headwater: no space left for the data directory %s: %s\n", config->data,
+                open_failure(server));
         return EXIT_DISK;
     default:
-        fprintf(stderr, "headwater: cannot open the data directory %s: %s%s%s\n", config->data,
-                err_text(err), report->log.reason[0] == 0 ? "" : ": ", report->log.reason);
+        fprintf(stderr, "headwater: cannot open the data directory %s: %s: %s\n", config->data,
+                err_text(err), open_failure(server));
         return EXIT_FAILED;
     }
+}
+
+/* Which file, and why: the report's words, else the system call's. */
+static const char *open_failure(const struct server *server)
+{
+    const char *reason = server->report.log.reason;
+    return reason[0] != 0 ? reason : file_failure();
 }
 
 static enum err ensure_chat_tables(struct server *server)
@@ -218,10 +227,20 @@ static int open_loops(struct server *server)
     unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;
     enum err err = ensure_chat_tables(server);
     err = err != OK ? err : chat_open(&chat_options, &server->chat);
+    if (err == ERR_FULL) {
+        struct store_space space = store_space(server->store);
+        fprintf(stderr,
+                "headwater: the first start needs %llu MB of free disk for the data directory %s, "
+                "which has %llu MB: make room, or make --memtable-bytes and --segment-bytes "
+                "smaller (three of the one and two of the other are kept free)\n",
+                (unsigned long long)(space.reserve >> 20), config->data,
+                (unsigned long long)(space.left >> 20));
+        return EXIT_DISK;
+    }
     if (err != OK) {
         fprintf(stderr, "headwater: cannot prepare the chat tables in %s: %s\n", config->data,
                 err_text(err));
-        return err == ERR_FULL ? EXIT_DISK : EXIT_FAILED;
+        return EXIT_FAILED;
     }
     server->loops = mem_zalloc(count, sizeof(*server->loops));
     for (unsigned i = 0; i < count; i++) {

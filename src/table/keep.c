@@ -123,14 +123,19 @@ static void watch_view(struct keeper *keeper)
 }
 
 /* A volume that cannot be asked is taken to have room: the log says when it has none. */
+struct store_space store_space(const struct store *store)
+{
+    struct store_space space = {.left = UINT64_MAX, .reserve = store->reserve_bytes};
+    enum err err = volume_free(store->data, &space.left);
+    space.left = err == OK ? space.left : UINT64_MAX;
+    return space;
+}
+
 void store_watch_space(struct store *store)
 {
-    uint64_t left = 0;
     unsigned before = atomic_load_explicit(&store->scarcity, memory_order_relaxed);
-    unsigned scarcity = 0;
-    if (volume_free(store->data, &left) == OK) {
-        scarcity = left < store->reserve_bytes / 2 ? 2 : left < store->reserve_bytes ? 1 : 0;
-    }
+    uint64_t left = store_space(store).left;
+    unsigned scarcity = left < store->reserve_bytes / 2 ? 2 : left < store->reserve_bytes ? 1 : 0;
     atomic_store_explicit(&store->scarcity, scarcity, memory_order_relaxed);
     if (scarcity != before) {
         NOTE(NOTE_WARN, "store.space", NOTE_U("left", left),

@@ -400,6 +400,7 @@ static enum err start_threads(struct store *store, const struct store_options *o
 {
     unsigned workers = options->read_workers == 0 ? 4 : options->read_workers;
     TRY(pool_open(workers, READ_QUEUE_MAX, "reader", &store->pool));
+    store_watch_space(store);
     TRY(committer_open(store, state, &store->committer));
     return keeper_open(store, &store->keeper);
 }

@@ -121,6 +121,13 @@ void store_on_fatal(store_fatal *fatal);
 struct table_definition;
 MUST_USE enum err store_ensure_table(struct store *store,
                                      const struct table_definition *definition);
+/* Free space of the volume, and how much of it is kept for flushes and compactions: with less than
+ * that writes are refused. */
+struct store_space {
+    uint64_t left;
+    uint64_t reserve;
+};
+struct store_space store_space(const struct store *store);
 struct log *store_log(struct store *store);
 struct pool *store_pool(struct store *store);
 struct bytes store_region(const struct store *store);

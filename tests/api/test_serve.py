@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shlex
 import signal
@@ -10,6 +11,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 import urllib.parse
 
 import botocore.exceptions
@@ -101,7 +103,7 @@ def test_help_names_every_option():
     rows = re.findall(r'^OPTION\("([^"]+)"', (headwater.ROOT / "src/server/config.def").read_text(),
                       re.MULTILINE)
     assert len(rows) > 15
-    for key in rows:
+    for key in ["config", *rows]:
         assert f"--{key} " in process.out.text()
 
 
@@ -135,6 +137,70 @@ def test_a_data_directory_in_use(server):
     assert str(server.data) in said and f"process {server.process.pid}" in said
     assert server.dynamodb.list_tables()["TableNames"] == []
     assert (server.data / "url").read_text() == server.url + "\n"
+
+
+def test_a_data_directory_that_cannot_be_opened(tmp_path):
+    """The file and the cause are named."""
+    (tmp_path / "file").write_text("")
+    status, said = refused("--listen", "127.0.0.1:0", "--data", tmp_path / "file")
+    told = [line for line in said.splitlines() if line.startswith("headwater: ")]
+    assert status == 1
+    assert told == [f"headwater: cannot open the data directory {tmp_path}/file: input or output failed: "
+                    f"open of {tmp_path}/file/LOCK: Not a directory"]
+
+
+def own_volume(folder, megabytes):
+    """What to start a program under, so that it sees a volume of this size at folder."""
+    mount = f'mount -t tmpfs -o size={megabytes}m tmpfs "$0" && exec "$@"'
+    under = ("unshare", "-m", "sh", "-c", mount, folder)
+    if subprocess.run([*under, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no mount namespace")
+    return under
+
+
+def test_a_first_start_without_room(tmp_path):
+    """Three memtables and two segments stay free: 320 MB."""
+    process = Process("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data", under=own_volume(tmp_path, 300))
+    assert process.wait() == 4 and "listening" not in process.out.text()
+    assert re.search(rf"^headwater: the first start needs 320 MB of free disk for the data directory {tmp_path}/data, "
+                     r"which has \d+ MB: make room, or make --memtable-bytes and --segment-bytes smaller", process.err.text(),
+                     re.MULTILINE)
+
+
+def test_a_full_disk_refuses_what_adds_to_it(tmp_path, start_server):
+    """With an error that SDKs retry, in words of its own; it is over when there is room again."""
+    server = start_server("--memtable-bytes", "1m", "--segment-bytes", "256k", folder=tmp_path, under=own_volume(tmp_path, 64))
+    server.data = pathlib.Path(f"/proc/{server.process.pid}/root{server.data}")
+    client = server.dynamodb
+    client.create_table(**TABLE)
+    client.put_item(TableName="Music", Item={"Artist": {"S": "Acme"}})
+    ballast = server.data.parent / "ballast"
+    left = os.statvfs(server.data).f_bavail * os.statvfs(server.data).f_frsize
+    with ballast.open("wb") as out:
+        os.posix_fallocate(out.fileno(), 0, left - 3 * 1024 * 1024)  # of 3.5 MB that are kept free
+
+    def refusal():
+        try:
+            client.put_item(TableName="Music", Item={"Artist": {"S": "Blue"}, "Noise": {"B": os.urandom(8)}})
+        except botocore.exceptions.ClientError as error:
+            return error.response["Error"]
+        return None
+
+    assert eventually(refusal) == {
+        "Code": "ProvisionedThroughputExceededException",
+        "Message": "The disk of the data directory is full: writes are refused until there is room again, deletes last; reads go on."}
+    assert client.get_item(TableName="Music", Key={"Artist": {"S": "Acme"}})["Item"] == {"Artist": {"S": "Acme"}}
+    client.delete_item(TableName="Music", Key={"Artist": {"S": "Acme"}})
+    ballast.unlink()
+    assert eventually(lambda: refusal() is None)
+
+
+def eventually(look):
+    """What look gives once that is true; at last whatever it gives."""
+    end = time.monotonic() + headwater.WAIT_S
+    while not (found := look()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
 
 
 @pytest.mark.parametrize("arguments, says", [
