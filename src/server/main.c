@@ -3,6 +3,14 @@
 
 #include <stdio.h>
 
+/* Of commands that speak to a server. */
+#define WHERE                                                                                      \
+    "Answers are shown\n"                                                                          \
+    "as tables on a terminal and as a line of JSON each in a pipe. The address and the key come "  \
+    "from --data DIR\n"                                                                            \
+    "(default ./data) of a server on this machine, unless --endpoint URL and --credentials FILE "  \
+    "(and --region)\nare given."
+
 struct command {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -12,6 +20,8 @@ struct command {
 static const struct command commands[] = {
     {"serve", command_serve, "run the server"},
     {"tail", command_tail, "print a table's stream as JSON lines, live"},
+    {"table", command_table, "list, describe, create and delete tables"},
+    {"item", command_item, "get, put, delete, query and scan items"},
     {"log", command_log, "verify or dump a log without the server"},
     {"describe-operations", command_describe_operations, "print every operation's fields as JSON"},
 };
@@ -81,6 +91,27 @@ static int help_of(const char *name)
                "goes away and continues where it was; it ends after N records, with the stream, "
                "or when nobody reads.\n\n"
                "Example: headwater tail Music --from start\n");
+    } else if (strcmp(name, "table") == 0) {
+        printf("Usage: headwater table list\n"
+               "       headwater table describe|delete TABLE\n"
+               "       headwater table create TABLE --key NAME:TYPE[,NAME:TYPE] [--stream VIEW]\n\n"
+               "TYPE is S, N or B: of the partition key, then of the sort key. VIEW is KEYS_ONLY, "
+               "NEW_IMAGE, OLD_IMAGE or\n"
+               "NEW_AND_OLD_IMAGES. " WHERE "\n\n"
+               "Example: headwater table create Music --key Artist:S,Song:S --stream "
+               "NEW_AND_OLD_IMAGES\n");
+    } else if (strcmp(name, "item") == 0) {
+        printf("Usage: headwater item get TABLE KEY\n"
+               "       headwater item delete TABLE KEY [--if CONDITION]\n"
+               "       headwater item put TABLE ITEM [--if CONDITION]\n"
+               "       headwater item query TABLE --key CONDITION [--filter CONDITION] [--from "
+               "start|end] [--limit N]\n"
+               "       headwater item scan TABLE [--filter CONDITION] [--limit N]\n"
+               "       all but get with [--names JSON] [--values JSON]\n\n"
+               "KEY, ITEM and values are DynamoDB's JSON, as the AWS CLI has it; N is of items "
+               "printed. " WHERE "\n\n"
+               "Example: headwater item query Music --key 'Artist = :a' --values "
+               "'{\":a\":{\"S\":\"Björk\"}}' --from end --limit 10\n");
     } else if (strcmp(name, "log") == 0) {
         printf("Usage: headwater log verify|dump --data DIR\n\n"
                "verify reads every byte of the log and says whether it is whole; dump prints every "

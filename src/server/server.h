@@ -76,6 +76,8 @@ void metrics_write(struct server *server, struct buf *out);
 /* Subcommands; each returns an exit status of DESIGN section 7. */
 int command_serve(int argc, char **argv);
 int command_tail(int argc, char **argv);
+int command_table(int argc, char **argv);
+int command_item(int argc, char **argv);
 int command_log(int argc, char **argv);
 int command_describe_operations(int argc, char **argv);
 

@@ -17,6 +17,8 @@ void process_block_signals(void);
 void process_ignore_broken_pipe(void);
 /* False when standard output is a pipe that nobody reads any more. */
 bool process_output_is_open(void);
+/* The columns of the terminal that standard output is; 0: it is none. */
+size_t process_terminal_columns(void);
 /* Waits for one of the blocked signals and returns its number; 0 after timeout_ms (-1: no limit).
  */
 int process_wait_signal(int64_t timeout_ms);

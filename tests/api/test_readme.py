@@ -48,7 +48,7 @@ def tail(server, command):
 
 
 def test_the_first_session_with_the_aws_cli(server, shell):
-    first, follow, write = blocks("A first session with the AWS CLI")
+    first, follow, write, commands = blocks("A first session with the AWS CLI")
     environment, create = first.split("\n\n")
     shell(environment)
     assert json.loads(shell(create))["TableDescription"]["TableName"] == "Music"
@@ -61,6 +61,10 @@ def test_the_first_session_with_the_aws_cli(server, shell):
     shown = blocks("A first session with the AWS CLI", "json")[0]
     plays = re.search(r'"NewImage":\{…"Plays":(.*?)\},"OldImage":\{…"Plays":(.*?)\},…', shown).groups()
     assert [json.loads(text) for text in plays] == [event["dynamodb"][image]["Plays"] for image in ("NewImage", "OldImage")]
+    put, scan = commands.replace("build/release/bin/headwater", str(headwater.program())).splitlines()
+    assert shell(put) == ""
+    found = [json.loads(line) for line in shell(scan).splitlines()]
+    assert sorted(item["Plays"]["N"] for item in found) == ["2", "7"]
 
 
 def test_the_first_chat(server, shell):
