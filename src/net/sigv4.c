@@ -17,9 +17,10 @@
 
 #define KEY_CACHE 64u
 #define SIGNED_MAX 64u
-#define SKEW_MS 900000u /* 15 minutes */
-#define PARTS 5u        /* key id, date, region, service, terminator */
-#define QUOTED_MAX 600u /* of what the caller sent, in a refusal */
+#define SKEW_MS 900000u          /* 15 minutes */
+#define PARTS 5u                 /* key id, date, region, service, terminator */
+#define SECONDS_MAX 253402300799 /* the end of 9999: a leap second behind it has no stamp */
+#define QUOTED_MAX 600u          /* of what the caller sent, in a refusal */
 
 struct sigv4_context {
     unsigned last; /* found last time */
@@ -430,8 +431,9 @@ static bool read_date(const struct http_request *request, char stamp[STAMP_LEN +
         struct tm parts = {0};
         snprintf(text, sizeof(text), "%.*s", QUOTED(date, sizeof(text) - 1));
         const char *end = strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-        if (end != NULL && *end == 0 && timegm(&parts) >= 0) {
-            stamp_format((uint64_t)timegm(&parts) * 1000, stamp);
+        time_t seconds = end != NULL && *end == 0 ? timegm(&parts) : -1;
+        if (seconds >= 0 && seconds <= SECONDS_MAX) {
+            stamp_format((uint64_t)seconds * 1000, stamp);
             date = bytes_of(stamp, STAMP_LEN);
         }
     }

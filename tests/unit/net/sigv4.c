@@ -343,6 +343,11 @@ static void dates_are_checked(void)
         (struct http_header){BYTES("Date"), BYTES("Sun, 30 Aug 2015 12:36:00 GMT")};
     CHECK(check(&request) == SIGV4_INVALID); /* x-amz-date is signed but was not sent */
     CHECK_BYTES(bytes_cstr(result.text), BYTES("The signed header 'x-amz-date' was not sent."));
+    /* A leap second behind the last year that a stamp can tell. */
+    request.headers[1].value = BYTES("Fri, 31 Dec 9999 23:59:59 GMT");
+    CHECK(check(&request) == SIGV4_INVALID);
+    request.headers[1].value = BYTES("Fri, 31 Dec 9999 23:59:60 GMT");
+    CHECK(check(&request) == SIGV4_INCOMPLETE);
 }
 
 static void stamps_are_real_dates(void)
