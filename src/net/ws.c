@@ -18,6 +18,7 @@ static void on_message(wslay_event_context_ptr wslay,
 static void settle(struct ws *ws);
 static void fail(struct ws *ws);
 static void begin_close(struct ws *ws, uint16_t code, struct bytes reason);
+static void close_slow(struct ws *ws);
 static bool has_token(struct bytes list, struct bytes token);
 
 static const struct wslay_event_callbacks callbacks = {
@@ -135,6 +136,9 @@ void ws_data(struct ws *ws, struct bytes data)
     }
     ws->in_left = 0;
     settle(ws);
+    if (ws_queued(ws) > ws->limits.queue_max) {
+        close_slow(ws); /* it sends pings and does not take the pongs */
+    }
 }
 
 /* wslay is out of memory or was misused. The end comes in the flush, not inside the service's own
@@ -216,7 +220,7 @@ enum err ws_send(struct ws *ws, struct bytes text)
         return ERR_CLOSED;
     }
     if (ws_queued(ws) + text.len > ws->limits.queue_max) {
-        ws_close(ws, 4008, BYTES("slow consumer"));
+        close_slow(ws);
         return ERR_RANGE;
     }
     const struct wslay_event_msg message = {WSLAY_TEXT_FRAME, text.ptr, text.len};
@@ -245,6 +249,11 @@ static void begin_close(struct ws *ws, uint16_t code, struct bytes reason)
     if (wslay_event_queue_close(ws->wslay, code, reason.ptr, reason.len) != 0) {
         fail(ws);
     }
+}
+
+static void close_slow(struct ws *ws)
+{
+    ws_close(ws, 4008, BYTES("slow consumer"));
 }
 
 size_t ws_queued(const struct ws *ws)

@@ -480,6 +480,22 @@ def test_a_slow_reader_is_closed_at_its_bound(start_server):
     assert [event["seq"] for event in rest] == list(range(had[-1] + 1, sent + 2))
 
 
+def test_a_flood_of_pings_is_bounded(start_server):
+    """Pongs wait for who does not read them, up to the bound of all that waits; then the socket is closed."""
+    server = start_server("--loops", "1")
+    flood = RawSocket(server)
+    ping = struct.pack("!BB4s", 0x89, 0x80 | 125, bytes(4)) + bytes(125)
+    for _ in range(250):
+        flood.tcp.sendall(ping * 1000)  # 32 MB in all, far more than the kernel keeps of the pongs
+    opcode, payload = flood.frame()
+    pongs = 0
+    while opcode == 10:
+        pongs += 1
+        opcode, payload = flood.frame()
+    assert opcode == 8 and struct.unpack("!H", payload[:2])[0] == 4008 and payload[2:] == b"slow consumer"
+    assert pongs < 250 * 1000
+
+
 def test_who_answers_no_ping_is_closed(start_server):
     """After two pings without a word. Who answers them stays."""
     server = start_server("--ping-ms", "1000")
