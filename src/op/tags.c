@@ -94,7 +94,7 @@ enum err tags_retention(struct op_call *call, struct bytes tags, uint64_t *reten
 static bool parse_period(struct bytes text, uint64_t *ms)
 {
     static const struct {
-        char letter;
+        uint8_t letter;
         uint64_t ms;
     } units[] = {{'m', 60000}, {'h', 3600000}, {'d', 86400000}};
     uint64_t number = 0;
