@@ -56,6 +56,30 @@ enum err reader_get(struct reader *reader, const struct table *table, const stru
                     reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena, item);
 }
 
+enum err reader_get_together(struct reader *reader, const struct reader_place *places, size_t count,
+                             size_t cached_bytes_max, struct bytes *items)
+{
+    size_t bytes = 0;
+    enum err err = OK;
+    ASSERT(!reader->task->writes);
+    struct view_snapshot *snapshot = view_snapshot_open(reader->store->view);
+    for (size_t i = 0; i < count && err == OK; i++) {
+        struct row_key row;
+        row_of_item(&row, places[i].table->id, places[i].key->hash, places[i].key->bytes);
+        items[i] = BYTES_NONE;
+        err = view_snapshot_get(snapshot, row_bytes(&row),
+                                reader->blocking ? VIEW_BLOCKING : VIEW_CACHED, reader->arena,
+                                &items[i]);
+        err = err == ERR_NOT_FOUND ? OK : err;
+        bytes += items[i].len;
+        if (err == OK && !reader->blocking && bytes > cached_bytes_max) {
+            err = ERR_INCOMPLETE;
+        }
+    }
+    view_snapshot_close(snapshot);
+    return err;
+}
+
 /* The overlay's bytes are those of the task that wrote them, whose answer may leave before that of
  * this one. */
 static enum err keep_overlaid(struct reader *reader, struct bytes *item)

@@ -232,6 +232,16 @@ const struct table *reader_table(struct reader *reader, struct bytes name);
 MUST_USE enum err reader_get(struct reader *reader, const struct table *table,
                              const struct key *key, struct bytes *item);
 
+/* Many items as one state has them all, which reader_get after reader_get does not promise to an
+ * evaluation that does not write; items[i] is empty when absent. Only for such evaluations. On a
+ * loop ERR_INCOMPLETE past cached_bytes_max. */
+struct reader_place {
+    const struct table *table;
+    const struct key *key;
+};
+MUST_USE enum err reader_get_together(struct reader *reader, const struct reader_place *places,
+                                      size_t count, size_t cached_bytes_max, struct bytes *items);
+
 /* Items of one partition in sort order. Not for writing evaluations (ranges are not validated). */
 struct reader_range {
     struct bytes partition;

@@ -123,6 +123,13 @@ enum view_read { VIEW_CACHED, VIEW_BLOCKING };
 /* The value, in the arena. ERR_NOT_FOUND, ERR_INCOMPLETE, ERR_NOMEM, ERR_DAMAGED, ERR_IO. */
 MUST_USE enum err view_get(struct view *view, struct bytes row, enum view_read how,
                            struct arena *arena, struct bytes *value);
+/* The view as it is now, for several gets; briefly, for it holds back what compaction may drop. */
+struct view_snapshot;
+struct view_snapshot *view_snapshot_open(struct view *view);
+/* As view_get. */
+MUST_USE enum err view_snapshot_get(const struct view_snapshot *snapshot, struct bytes row,
+                                    enum view_read how, struct arena *arena, struct bytes *value);
+void view_snapshot_close(struct view_snapshot *snapshot);
 /* Rows from low (inclusive) to high (exclusive; empty: to the end), in either direction, of one
  * snapshot. fn returns false to stop. Past bytes_max it is ERR_INCOMPLETE (0: no such bound), and
  * so is a cached scan that meets very many deleted rows. */

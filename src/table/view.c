@@ -33,6 +33,8 @@ static enum err make_options(const struct view_options *options, rocksdb_options
                              char *reason, size_t room);
 static enum err read_state(struct view *view, struct view_state *state, bool *fresh);
 static enum err took(char *error, const char *call);
+static enum err get_row(struct view *view, const rocksdb_readoptions_t *options, struct bytes row,
+                        enum view_read how, struct arena *arena, struct bytes *value);
 static enum err row_bounds(const struct view_scan *scan, rocksdb_readoptions_t *options);
 
 enum err view_open(const struct view_options *options, struct view **out, struct view_state *state,
@@ -149,9 +151,44 @@ static bool fills_cache(enum view_read how)
 enum err view_get(struct view *view, struct bytes row, enum view_read how, struct arena *arena,
                   struct bytes *value)
 {
+    return get_row(view, fills_cache(how) ? view->read_and_fill : view->read, row, how, arena,
+                   value);
+}
+
+struct view_snapshot {
+    struct view *view;
+    const rocksdb_snapshot_t *snapshot;
+    rocksdb_readoptions_t *read;
+};
+
+struct view_snapshot *view_snapshot_open(struct view *view)
+{
+    struct view_snapshot *snapshot = mem_zalloc(1, sizeof(*snapshot));
+    snapshot->view = view;
+    snapshot->snapshot = rocksdb_create_snapshot(view->db);
+    snapshot->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(snapshot->read, snapshot->snapshot);
+    return snapshot;
+}
+
+enum err view_snapshot_get(const struct view_snapshot *snapshot, struct bytes row,
+                           enum view_read how, struct arena *arena, struct bytes *value)
+{
+    return get_row(snapshot->view, snapshot->read, row, how, arena, value);
+}
+
+void view_snapshot_close(struct view_snapshot *snapshot)
+{
+    rocksdb_readoptions_destroy(snapshot->read);
+    rocksdb_release_snapshot(snapshot->view->db, snapshot->snapshot);
+    mem_free(snapshot);
+}
+
+static enum err get_row(struct view *view, const rocksdb_readoptions_t *options, struct bytes row,
+                        enum view_read how, struct arena *arena, struct bytes *value)
+{
     char *error = NULL;
     size_t len = 0;
-    const rocksdb_readoptions_t *options = fills_cache(how) ? view->read_and_fill : view->read;
     resident_begin(how == VIEW_CACHED);
     rocksdb_pinnableslice_t *slice =
         rocksdb_get_pinned(view->db, options, (const char *)row.ptr, row.len, &error);
@@ -313,7 +350,7 @@ static enum err read_state(struct view *view, struct view_state *state, bool *fr
 {
     struct arena arena;
     struct row_key row;
-    struct bytes value;
+    struct bytes value = BYTES_NONE;
     uint32_t version = 0;
     arena_init(&arena, 0);
     row_of_store(&row, 's');
