@@ -30,6 +30,19 @@ enum err capacity_set(struct op_call *call, struct consumed_capacity *capacity,
     return capacity->table_name.ptr == NULL ? ERR_NOMEM : OK;
 }
 
+enum err capacity_add(struct op_call *call, struct consumed_capacity *list, size_t *count,
+                      enum return_capacity asked, const struct table *table, double units,
+                      struct consumed_capacity **entry)
+{
+    size_t place = 0;
+    while (place < *count && !bytes_equal(list[place].table_name, table->name)) {
+        place++;
+    }
+    *count += place == *count;
+    *entry = &list[place];
+    return capacity_set(call, *entry, asked, table, (*entry)->units + units);
+}
+
 /* Nothing still costs one. */
 static double units_of(size_t bytes, size_t unit)
 {

@@ -15,7 +15,8 @@
 struct nest {
     const struct nest *parent;
     const struct field *field;
-    size_t element; /* from 1; 0: not in a list */
+    struct bytes name; /* of an entry of a map; ptr NULL: not in one */
+    size_t element;    /* from 1; 0: not in a list */
 };
 
 static enum err constrain_fields(struct decode *decode, const struct field *fields, void *base,
@@ -30,15 +31,29 @@ static enum err constrain_number(struct decode *decode, const struct field *fiel
                                  const struct nest *nest);
 static enum err constrain_length(struct decode *decode, const struct field *field,
                                  struct bytes text, const struct nest *nest);
+static enum err constrain_count(struct decode *decode, const struct field *field, void *base,
+                                const struct nest *nest);
 static enum err constrain_list(struct decode *decode, const struct field *field, void *base,
                                const struct nest *nest);
+static enum err constrain_elements(struct decode *decode, const struct field *field, void *base,
+                                   const struct nest *place);
+static enum err constrain_map(struct decode *decode, const struct field *field, void *base,
+                              const struct nest *nest);
+static enum err constrain_entry(struct decode *decode, const struct field *field, void *entry,
+                                const struct nest *place);
+static bool fits_table_name(struct bytes name);
+static bool has_name_characters(struct bytes name);
 static enum err violate(struct decode *decode, const struct field *field, enum violation_kind kind,
                         int64_t bound, struct bytes value, const struct nest *nest);
+static enum err violate_as(struct decode *decode, const struct field *field,
+                           const struct field *named, enum violation_kind kind, int64_t bound,
+                           struct bytes value, const struct nest *nest);
 static struct bytes stray_text(const struct decode *decode, const void *place);
 static struct bytes render_path(struct arena *arena, const struct nest *nest,
-                                const struct field *field);
+                                const struct field *field, bool wire);
 static void take_old_order(struct decode *decode);
 static void render(struct buf *out, const struct violation *violation, bool old);
+static void render_map(struct buf *out, const struct violation *violation);
 
 enum err constrain(struct decode *decode)
 {
@@ -63,11 +78,12 @@ enum err decode_tell_violations(struct decode *decode, unsigned stage)
         }
         count += v->stage == lowest;
     }
+    bool alone = first != NULL && (first->field->flags & FIELD_ALONE) != 0;
     if (first == NULL) {
         return OK;
     }
     buf_init(&text, 64u << 10);
-    if (count > 1) {
+    if (count > 1 && !alone) {
         buf_printf(&text, "%zu validation errors detected: ", count);
     } else if ((first->field->flags & FIELD_BARE) == 0 || decode->old_words) {
         bool bare = first->kind == VIOLATES_CONTROL_PRESENCE ||
@@ -75,7 +91,7 @@ enum err decode_tell_violations(struct decode *decode, unsigned stage)
         buf_add_cstr(&text, bare ? "" : ENVELOPE_ONE);
     }
     for (const struct violation *v = first; v != NULL; v = v->next) {
-        if (v->stage == lowest) {
+        if (v->stage == lowest && (v == first || !alone)) {
             buf_add_cstr(&text, v == first ? "" : "; ");
             render(&text, v, decode->old_words);
         }
@@ -135,8 +151,9 @@ static enum err constrain_field(struct decode *decode, const struct field *field
         }
         break;
     case FIELD_STRUCT:
-        if (given) {
-            const struct nest below = {nest, field, 0};
+        given = given || field->given == 0;
+        if (field->given != 0 && given) {
+            const struct nest below = {.parent = nest, .field = field};
             return constrain_fields(decode, field->shape->fields, place, &below);
         }
         break;
@@ -144,6 +161,18 @@ static enum err constrain_field(struct decode *decode, const struct field *field
         given = *(void *const *)(const void *)place != NULL;
         if (given) {
             return constrain_list(decode, field, base, nest);
+        }
+        break;
+    case FIELD_ITEMS:
+        given = *(void *const *)(const void *)place != NULL;
+        if (given) {
+            return constrain_count(decode, field, base, nest);
+        }
+        break;
+    case FIELD_MAP:
+        given = *(void *const *)(const void *)place != NULL;
+        if (given) {
+            return constrain_map(decode, field, base, nest);
         }
         break;
     case FIELD_STRINGS:
@@ -154,7 +183,6 @@ static enum err constrain_field(struct decode *decode, const struct field *field
     case FIELD_UNBUILT:
         return OK;
     case FIELD_END:
-    case FIELD_ITEMS:
     case FIELD_SIZE:
     case FIELD_DOUBLE:
     case FIELD_TIME:
@@ -192,11 +220,7 @@ static enum err constrain_name(struct decode *decode, const struct field *field,
     if (bytes_start_with(name, BYTES("arn:")) && name.len <= TABLE_ARN_MAX) {
         return OK;
     }
-    bool fits = true;
-    for (size_t i = 0; i < name.len && fits; i++) {
-        uint8_t c = name.ptr[i];
-        fits = isalnum(c) || c == '_' || c == '.' || c == '-';
-    }
+    bool fits = has_name_characters(name);
     if (field->form == FORM_TABLE_NAME_PATTERN && !fits) {
         TRY(violate(decode, field, VIOLATES_PATTERN, 0, name, nest));
     }
@@ -243,10 +267,10 @@ static enum err constrain_length(struct decode *decode, const struct field *fiel
     return OK;
 }
 
-static enum err constrain_list(struct decode *decode, const struct field *field, void *base,
-                               const struct nest *nest)
+/* The length of a list. */
+static enum err constrain_count(struct decode *decode, const struct field *field, void *base,
+                                const struct nest *nest)
 {
-    char *elements = *(char **)(void *)((char *)base + field->offset);
     size_t count = *(const size_t *)(const void *)((char *)base + field->count);
     if ((int64_t)count < field->min) {
         return violate(decode, field, VIOLATES_LENGTH_MIN, field->min, BYTES("[]"), nest);
@@ -254,26 +278,109 @@ static enum err constrain_list(struct decode *decode, const struct field *field,
     if (field->max != 0 && (int64_t)count > field->max) {
         return violate(decode, field, VIOLATES_LENGTH_MAX, field->max, BYTES("[...]"), nest);
     }
+    return OK;
+}
+
+static enum err constrain_list(struct decode *decode, const struct field *field, void *base,
+                               const struct nest *nest)
+{
+    struct violation **end = decode->violations_end;
+    const struct nest place = {.parent = nest, .field = field};
+    TRY(constrain_count(decode, field, base, nest));
+    bool fits = end == decode->violations_end;
+    return fits ? constrain_elements(decode, field, base, &place) : OK;
+}
+
+static enum err constrain_elements(struct decode *decode, const struct field *field, void *base,
+                                   const struct nest *place)
+{
+    char *elements = *(char **)(void *)((char *)base + field->offset);
+    size_t count = *(const size_t *)(const void *)((char *)base + field->count);
+    struct nest below = *place;
     for (size_t i = 0; i < count && i < LIST_DECODED_MAX; i++) {
-        const struct nest below = {nest, field, i + 1};
+        below.element = i + 1;
         TRY(constrain_fields(decode, field->shape->fields, elements + i * field->shape->size,
                              &below));
     }
     return OK;
 }
 
+static enum err constrain_map(struct decode *decode, const struct field *field, void *base,
+                              const struct nest *nest)
+{
+    char *entries = *(char **)(void *)((char *)base + field->offset);
+    size_t count = *(const size_t *)(const void *)((char *)base + field->count);
+    bool fits = true;
+    if ((int64_t)count < field->min) {
+        return violate(decode, field, VIOLATES_LENGTH_MIN, field->min, BYTES(""), nest);
+    }
+    for (size_t i = 0; i < count && i < LIST_DECODED_MAX; i++) {
+        char *entry = entries + i * field->shape->size;
+        const struct nest place = {
+            .parent = nest, .field = field, .name = *(struct bytes *)(void *)entry};
+        fits = fits && fits_table_name(place.name);
+        TRY(constrain_entry(decode, field, entry, &place));
+    }
+    return fits ? OK : violate(decode, field, VIOLATES_MAP_NAMES, 0, BYTES("{...}"), nest);
+}
+
+static enum err constrain_entry(struct decode *decode, const struct field *field, void *entry,
+                                const struct nest *place)
+{
+    const struct field *value = field->shape->fields;
+    if (value->type == FIELD_STRUCT) {
+        return constrain_fields(decode, value->shape->fields, (char *)entry + value->offset, place);
+    }
+    ASSERT(value->type == FIELD_LIST);
+    size_t count = *(const size_t *)(const void *)((char *)entry + value->count);
+    if ((int64_t)count > value->max) {
+        return violate_as(decode, value, field, VIOLATES_MAP_VALUES, 0, BYTES("{...}"),
+                          place->parent);
+    }
+    return constrain_elements(decode, value, entry, place);
+}
+
+/* A name of 3 to 255 characters, or the ARN of a table. */
+static bool fits_table_name(struct bytes name)
+{
+    if (bytes_start_with(name, BYTES("arn:")) && name.len <= TABLE_ARN_MAX) {
+        return true;
+    }
+    return name.len >= TABLE_NAME_MIN && name.len <= TABLE_NAME_MAX && has_name_characters(name);
+}
+
+static bool has_name_characters(struct bytes name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        if (!isalnum(c) && c != '_' && c != '.' && c != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum err violate(struct decode *decode, const struct field *field, enum violation_kind kind,
                         int64_t bound, struct bytes value, const struct nest *nest)
 {
+    return violate_as(decode, field, field, kind, bound, value, nest);
+}
+
+/* A fault of one member told as of another. */
+static enum err violate_as(struct decode *decode, const struct field *field,
+                           const struct field *named, enum violation_kind kind, int64_t bound,
+                           struct bytes value, const struct nest *nest)
+{
     struct arena *arena = decode->call->arena;
     struct violation *violation = arena_alloc(arena, sizeof(*violation));
-    struct bytes path = render_path(arena, nest, field);
-    if (violation == NULL || path.ptr == NULL) {
+    struct bytes path = render_path(arena, nest, named, false);
+    struct bytes wire_path = render_path(arena, nest, named, true);
+    if (violation == NULL || path.ptr == NULL || wire_path.ptr == NULL) {
         return ERR_NOMEM;
     }
     /* An empty name is told before everything else, and alone. */
-    bool empty_name =
-        nest == NULL && field->form != FORM_ANY && kind == VIOLATES_LENGTH_MIN && value.len == 0;
+    bool empty_name = nest == NULL && kind == VIOLATES_LENGTH_MIN && value.len == 0 &&
+                      (field->form != FORM_ANY || field->type == FIELD_MAP);
     bool first = empty_name || kind == VIOLATES_CONTROL_PRESENCE || kind == VIOLATES_CONTROL_LENGTH;
     *violation = (struct violation){.field = field,
                                     .kind = kind,
@@ -281,6 +388,7 @@ static enum err violate(struct decode *decode, const struct field *field, enum v
                                     .bound = bound,
                                     .value = value,
                                     .path = path,
+                                    .wire_path = wire_path,
                                     .unechoed = empty_name};
     *decode->violations_end = violation;
     decode->violations_end = &violation->next;
@@ -298,11 +406,15 @@ static struct bytes stray_text(const struct decode *decode, const void *place)
 }
 
 static struct bytes render_path(struct arena *arena, const struct nest *nest,
-                                const struct field *field)
+                                const struct field *field, bool wire)
 {
     struct bytes above = BYTES("");
     if (nest != NULL) {
-        above = render_path(arena, nest->parent, nest->field);
+        above = render_path(arena, nest->parent, nest->field, wire);
+        if (above.ptr != NULL && nest->name.ptr != NULL) {
+            above =
+                arena_printf(arena, "%.*s.%.*s.member", BYTES_FMT(above), BYTES_FMT(nest->name));
+        }
         if (above.ptr != NULL && nest->element > 0) {
             above = arena_printf(arena, "%.*s.%zu.member", BYTES_FMT(above), nest->element);
         }
@@ -312,7 +424,8 @@ static struct bytes render_path(struct arena *arena, const struct nest *nest,
     }
     return above.ptr == NULL ? above
                              : arena_printf(arena, "%.*s%c%s", BYTES_FMT(above),
-                                            tolower(field->name.ptr[0]), field->name.ptr + 1);
+                                            wire ? field->name.ptr[0] : tolower(field->name.ptr[0]),
+                                            field->name.ptr + 1);
 }
 
 /* A required member is absent, or a number was brought into range: the whole request is told of in
@@ -369,8 +482,12 @@ static void render(struct buf *out, const struct violation *violation, bool old)
         buf_add_cstr(out, field->set->bare);
         return;
     }
+    if (violation->kind == VIOLATES_MAP_NAMES || violation->kind == VIOLATES_MAP_VALUES) {
+        render_map(out, violation);
+        return;
+    }
     if (unechoed) {
-        buf_printf(out, "Value at '%s'", field->name.ptr);
+        buf_printf(out, "Value at '%.*s'", BYTES_FMT(violation->wire_path));
     } else if ((field->flags & FIELD_NO_VALUE) != 0) {
         buf_printf(out, "Value at '%.*s'", BYTES_FMT(violation->path));
     } else if (violation->value.ptr == NULL) {
@@ -405,6 +522,23 @@ static void render(struct buf *out, const struct violation *violation, bool old)
     case VIOLATES_NARROW_SET:
     case VIOLATES_CONTROL_PRESENCE:
     case VIOLATES_CONTROL_LENGTH:
+    case VIOLATES_MAP_NAMES:
+    case VIOLATES_MAP_VALUES:
         break;
     }
+}
+
+/* Of a map by the names of tables, as a whole. */
+static void render_map(struct buf *out, const struct violation *violation)
+{
+    bool names = violation->kind == VIOLATES_MAP_NAMES;
+    long long most = names ? TABLE_NAME_MAX : (long long)violation->field->max;
+    long long least = names ? TABLE_NAME_MIN : (long long)violation->field->min;
+    buf_printf(out,
+               "Value '%.*s' at '%.*s' failed to satisfy constraint: Map %s must satisfy "
+               "constraint: [Member must have length less than or equal to %lld, Member must have "
+               "length greater than or equal to %lld%s]",
+               BYTES_FMT(violation->value), BYTES_FMT(violation->path), names ? "keys" : "value",
+               most, least,
+               names ? ", Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+" : "");
 }

@@ -29,6 +29,11 @@ static enum err decode_list(struct decode *decode, const struct field *field, st
                             void *base);
 static enum err decode_strings(struct decode *decode, const struct field *field, struct json value,
                                void *base);
+static enum err decode_items(struct decode *decode, const struct field *field, struct json value,
+                             void *base);
+static enum err decode_map(struct decode *decode, const struct field *field, struct json value,
+                           void *base);
+static enum err refuse_map(struct decode *decode, const struct field *field);
 static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
                             const struct item_fault *refused);
 static enum err refuse_type(struct decode *decode, struct json value, const char *java);
@@ -174,8 +179,11 @@ static enum err decode_field(struct decode *decode, const struct field *field, s
         return OK;
     case FIELD_STRINGS:
         return decode_strings(decode, field, value, base);
-    case FIELD_END:
     case FIELD_ITEMS:
+        return decode_items(decode, field, value, base);
+    case FIELD_MAP:
+        return decode_map(decode, field, value, base);
+    case FIELD_END:
     case FIELD_SIZE:
     case FIELD_DOUBLE:
     case FIELD_TIME:
@@ -420,6 +428,91 @@ static enum err decode_strings(struct decode *decode, const struct field *field,
     *(void **)at(base, field->offset) = elements;
     *(size_t *)at(base, field->count) = count;
     return OK;
+}
+
+static enum err decode_items(struct decode *decode, const struct field *field, struct json value,
+                             void *base)
+{
+    if (json_type(value) == JSON_OBJECT) {
+        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
+    }
+    if (json_type(value) != JSON_ARRAY) {
+        return refuse_shape(decode, value, NULL);
+    }
+    size_t count = json_count(value);
+    size_t room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
+    struct bytes *elements = arena_zalloc(decode->call->arena, (room + 1) * sizeof(*elements));
+    if (elements == NULL) {
+        return ERR_NOMEM;
+    }
+    struct json_iter iter = json_iter_of(value);
+    struct json element;
+    for (size_t i = 0; i < room && json_next(&iter, &element); i++) {
+        if (json_type(element) != JSON_OBJECT && json_type(element) != JSON_ARRAY) {
+            return fault(decode->call, FAULT_SERIALIZATION, "Unexpected value type in payload");
+        }
+        TRY(decode_item(decode, field, element, &elements[i]));
+    }
+    *(void **)at(base, field->offset) = elements;
+    *(size_t *)at(base, field->count) = count;
+    return OK;
+}
+
+/* A name that comes again takes the place of the first, as in DynamoDB's parser. */
+static enum err decode_map(struct decode *decode, const struct field *field, struct json value,
+                           void *base)
+{
+    const struct shape *shape = field->shape;
+    if (json_type(value) == JSON_ARRAY) {
+        return refuse_map(decode, field);
+    }
+    if (json_type(value) != JSON_OBJECT) {
+        return refuse_shape(decode, value, NULL);
+    }
+    size_t room = json_count(value);
+    room = room > LIST_DECODED_MAX ? LIST_DECODED_MAX : room;
+    char *entries = arena_zalloc(decode->call->arena, (room + 1) * shape->size);
+    if (entries == NULL) {
+        return ERR_NOMEM;
+    }
+    struct json_iter iter = json_iter_of(value);
+    struct bytes name;
+    struct json member;
+    size_t count = 0;
+    while (json_next_member(&iter, &name, &member)) {
+        size_t place = 0;
+        while (place < count && place < room &&
+               !bytes_equal(*(struct bytes *)at(entries, place * shape->size), name)) {
+            place++;
+        }
+        count += place == count || place == room;
+        if (place == room) {
+            continue;
+        }
+        char *entry = entries + place * shape->size;
+        memset(entry, 0, shape->size);
+        struct bytes *kept = (struct bytes *)(void *)entry;
+        *kept = name.len == 0 ? BYTES("") : arena_dup(decode->call->arena, name);
+        if (kept->ptr == NULL) {
+            return ERR_NOMEM;
+        }
+        if (json_type(member) != JSON_NULL) {
+            TRY(decode_field(decode, shape->fields, member, entry));
+        }
+    }
+    *(void **)at(base, field->offset) = entries;
+    *(size_t *)at(base, field->count) = count;
+    return OK;
+}
+
+static enum err refuse_map(struct decode *decode, const struct field *field)
+{
+    const struct field *value = field->shape->fields;
+    bool list = value->type == FIELD_LIST;
+    return fault(decode->call, FAULT_SERIALIZATION,
+                 "Unrecognized collection type java.util.Map<java.lang.String, "
+                 "%scom.amazonaws.dynamodb.v20120810.%s%s>",
+                 list ? "java.util.List<" : "", value->shape->type, list ? ">" : "");
 }
 
 /* A value that is not of a scalar's type. */

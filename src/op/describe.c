@@ -12,7 +12,7 @@ static const char *const type_names[] = {
     [FIELD_ITEM] = "item",    [FIELD_NAMES] = "names",     [FIELD_STRUCT] = "struct",
     [FIELD_LIST] = "list",    [FIELD_UNBUILT] = "unbuilt", [FIELD_STRINGS] = "strings",
     [FIELD_ITEMS] = "items",  [FIELD_SIZE] = "long",       [FIELD_DOUBLE] = "double",
-    [FIELD_TIME] = "time",    [FIELD_SECONDS] = "seconds",
+    [FIELD_TIME] = "time",    [FIELD_SECONDS] = "seconds", [FIELD_MAP] = "map",
 };
 
 void op_describe_json(struct buf *out)

@@ -10,6 +10,8 @@
 static bool is_present(const struct field *field, const void *base);
 static void encode_field(struct buf *out, const struct field *field, const void *base);
 static void encode_list(struct buf *out, const struct field *field, const void *base);
+static void encode_map(struct buf *out, const struct field *field, const void *base);
+static void encode_names(struct buf *out, struct bytes names);
 static void encode_double(struct buf *out, double number);
 static void encode_time(struct buf *out, uint64_t ms, bool whole);
 
@@ -62,6 +64,7 @@ static bool is_present(const struct field *field, const void *base)
     case FIELD_STRING:
         return MEMBER_OF(struct bytes, base, field->offset).ptr != NULL;
     case FIELD_ITEM:
+    case FIELD_NAMES:
         return MEMBER_OF(struct bytes, base, field->offset).len > 0;
     case FIELD_ENUM:
         return MEMBER_OF(int, base, field->offset) != 0;
@@ -81,11 +84,11 @@ static bool is_present(const struct field *field, const void *base)
     case FIELD_LIST:
     case FIELD_STRINGS:
     case FIELD_ITEMS:
+    case FIELD_MAP:
         return MEMBER_OF(void *, base, field->offset) != NULL;
     case FIELD_STRUCT:
         return true;
     case FIELD_END:
-    case FIELD_NAMES:
     case FIELD_UNBUILT:
         break;
     }
@@ -131,8 +134,13 @@ static void encode_field(struct buf *out, const struct field *field, const void 
     case FIELD_ITEMS:
         encode_list(out, field, base);
         break;
-    case FIELD_END:
+    case FIELD_MAP:
+        encode_map(out, field, base);
+        break;
     case FIELD_NAMES:
+        encode_names(out, MEMBER_OF(struct bytes, base, field->offset));
+        break;
+    case FIELD_END:
     case FIELD_UNBUILT:
         ASSERT(false); /* a type of requests in a table of answers */
     }
@@ -158,6 +166,39 @@ static void encode_list(struct buf *out, const struct field *field, const void *
         }
     }
     buf_add_byte(out, ']');
+}
+
+static void encode_map(struct buf *out, const struct field *field, const void *base)
+{
+    const char *entries = MEMBER_OF(const char *, base, field->offset);
+    size_t count = MEMBER_OF(size_t, base, field->count);
+    buf_add_byte(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        const char *entry = entries + i * field->shape->size;
+        if (i > 0) {
+            buf_add_byte(out, ',');
+        }
+        json_add_string(out, MEMBER_OF(struct bytes, entry, 0));
+        buf_add_byte(out, ':');
+        encode_field(out, field->shape->fields, entry);
+    }
+    buf_add_byte(out, '}');
+}
+
+static void encode_names(struct buf *out, struct bytes names)
+{
+    struct cursor cursor = cursor_of(names);
+    struct bytes name;
+    struct value value;
+    const char *between = "{";
+    while (item_next(&cursor, &name, &value)) {
+        buf_add_cstr(out, between);
+        json_add_string(out, name);
+        buf_add_byte(out, ':');
+        json_add_string(out, value.body);
+        between = ",";
+    }
+    buf_add_cstr(out, *between == '{' ? "{}" : "}");
 }
 
 /* Capacity units: whole or half ones. */

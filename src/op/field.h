@@ -21,9 +21,11 @@ enum field_type {
     FIELD_LIST,    /* of structs: pointer, and size_t at `count` */
     FIELD_UNBUILT, /* known to DynamoDB, refused here */
     FIELD_STRINGS, /* a list of struct bytes: pointer, and size_t at `count` */
+    FIELD_ITEMS,   /* the same, each an item */
+    FIELD_MAP,     /* of entries, in the order of the wire: as FIELD_LIST. An entry is a struct that
+                      begins with its name (struct bytes); the only field of its shape is its value */
     /* In answers only. */
-    FIELD_ITEMS, /* the same, each an item */
-    FIELD_SIZE,  /* size_t */
+    FIELD_SIZE, /* size_t */
     FIELD_DOUBLE,
     FIELD_TIME,    /* uint64_t milliseconds, shown in seconds */
     FIELD_SECONDS, /* the same, shown in whole seconds */
@@ -46,6 +48,7 @@ enum field_flag {
     FIELD_START = 64,       /* FIELD_ITEM: ExclusiveStartKey */
     FIELD_DEEP_START = 128, /* the same, where too deep a value is told as of a start key */
     FIELD_NATURAL = 256,    /* FIELD_INTEGER: 0 is its least value */
+    FIELD_ALONE = 512,      /* its fault is told alone, not joined with those after it */
     FIELD_KEEP_ZERO = 16    /* in answers: shown also when it is 0 */
 };
 
@@ -104,7 +107,9 @@ enum violation_kind {
     VIOLATES_SET,
     VIOLATES_NARROW_SET,
     VIOLATES_CONTROL_PRESENCE,
-    VIOLATES_CONTROL_LENGTH
+    VIOLATES_CONTROL_LENGTH,
+    VIOLATES_MAP_NAMES,
+    VIOLATES_MAP_VALUES
 };
 
 struct violation {
@@ -115,7 +120,8 @@ struct violation {
     int64_t bound;
     struct bytes value; /* as echoed; ptr NULL: null */
     struct bytes path;  /* as in old texts */
-    bool unechoed;      /* told as with FIELD_NO_ECHO */
+    struct bytes wire_path;
+    bool unechoed; /* told as with FIELD_NO_ECHO */
 };
 
 /* A text that is in no enum set, until constraints are told. */

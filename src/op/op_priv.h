@@ -12,6 +12,11 @@
 #define TEXT_ITEM_TOO_BIG "Item size has exceeded the maximum allowed size"
 #define TEXT_UPDATE_TOO_BIG "Item size to update has exceeded the maximum allowed size"
 
+#define TEXT_TRANSACT_TOO_BIG                                                                      \
+    "The aggregate size of the items in the transaction cannot exceed 4 MB"
+#define TEXT_TRANSACT_DUPLICATE "Transaction request cannot include multiple operations on one item"
+#define TEXT_BATCH_DUPLICATE "Provided list of item keys contains duplicates"
+
 #define TEXT_START_KEY "The provided starting key is invalid"
 
 #define ENUM_STRAY (-1)         /* an enum whose text is in no set, until constraints are told */
@@ -148,6 +153,8 @@ MUST_USE enum err lookup_key(struct op_call *call, const struct table *table, st
 /* The fault for a refused key. exact: it came in a Key member. */
 MUST_USE enum err fault_key(struct op_call *call, enum key_refusal refusal,
                             const struct key_fault *refused, bool exact);
+/* The most that a read of many items looks at on a loop, which may not be held up. */
+#define CACHED_BYTES_MAX (64u << 10)
 /* The item now, empty when absent. */
 MUST_USE enum err lookup_item(struct reader *reader, const struct table *table,
                               const struct key *key, struct bytes *item);
@@ -160,5 +167,21 @@ double capacity_write(size_t old_bytes, size_t new_bytes);
 /* Fills it; for requests that asked for it. */
 MUST_USE enum err capacity_set(struct op_call *call, struct consumed_capacity *capacity,
                                enum return_capacity asked, const struct table *table, double units);
+/* Adds to the table's entry in a list with room for it, and gives the entry. */
+MUST_USE enum err capacity_add(struct op_call *call, struct consumed_capacity *list, size_t *count,
+                               enum return_capacity asked, const struct table *table, double units,
+                               struct consumed_capacity **entry);
+
+/* ---- cancelled transactions: cancel.c ---- */
+
+/* One reason for each action, "None" until refused; made with the first refusal. */
+struct cancellations {
+    struct cancellation *reasons; /* NULL: none is refused */
+    size_t count;                 /* of actions */
+};
+MUST_USE enum err cancel_action(struct op_call *call, struct cancellations *cancellations,
+                                size_t index, struct cancellation reason);
+/* The fault that tells all reasons; some action is refused. */
+MUST_USE enum err cancel_fault(struct op_call *call, const struct cancellations *cancellations);
 
 #endif

@@ -5,8 +5,6 @@
 
 #include "op/op_priv.h"
 
-#define CACHED_BYTES_MAX (64u << 10) /* what a page may read on a loop */
-
 /* Set from call to limit, the rest zero. */
 struct page {
     struct op_call *call; /* its output is a query_out */

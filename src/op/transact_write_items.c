@@ -29,7 +29,7 @@ struct transaction {
     struct reader *reader;
     struct step *steps;
     size_t count;
-    struct cancellation *reasons; /* made with the first refusal; NULL: none yet */
+    struct cancellations cancellations;
 };
 
 static enum err transact_settle(struct op_call *call, struct decode *decode);
@@ -202,8 +202,7 @@ static enum err transact_check(struct op_call *call)
         bytes += action->update.len + action->condition.len;
     }
     if (bytes > TRANSACT_BYTES_MAX) {
-        return fault(call, FAULT_VALIDATION,
-                     "The aggregate size of the items in the transaction cannot exceed 4 MB");
+        return fault(call, FAULT_VALIDATION, "%s", TEXT_TRANSACT_TOO_BIG);
     }
     return OK;
 }
@@ -211,7 +210,8 @@ static enum err transact_check(struct op_call *call)
 static enum err transact_run(struct op_call *call, struct reader *reader, struct changes *changes)
 {
     const struct transact_write_in *in = call->in;
-    struct transaction transaction = {.call = call, .reader = reader, .count = in->count};
+    struct transaction transaction = {
+        .call = call, .reader = reader, .count = in->count, .cancellations.count = in->count};
     uint8_t hash[SHA256_LEN];
     bool replay = false;
     TRY(open_steps(&transaction));
@@ -226,7 +226,7 @@ static enum err transact_run(struct op_call *call, struct reader *reader, struct
     for (size_t i = 0; i < transaction.count; i++) {
         TRY(evaluate_step(&transaction, i));
     }
-    if (transaction.reasons != NULL) {
+    if (transaction.cancellations.reasons != NULL) {
         return cancel(&transaction);
     }
     for (size_t i = 0; i < transaction.count; i++) {
@@ -290,7 +290,7 @@ static enum err find_keys(struct transaction *transaction)
     for (size_t i = 0; i < transaction->count; i++) {
         TRY(check_key(transaction, i));
     }
-    if (transaction->reasons != NULL) {
+    if (transaction->cancellations.reasons != NULL) {
         return cancel(transaction);
     }
     for (size_t i = 0; i < transaction->count; i++) {
@@ -325,7 +325,7 @@ static enum err check_key(struct transaction *transaction, size_t index)
     const struct step *step = &transaction->steps[index];
     bool cancels =
         step->refusal == KEY_MISSING || step->refusal == KEY_TYPE || step->refusal == KEY_EXTRA;
-    if (step->refusal == KEY_OK || (cancels && transaction->reasons != NULL)) {
+    if (step->refusal == KEY_OK || (cancels && transaction->cancellations.reasons != NULL)) {
         return OK;
     }
     enum err err =
@@ -345,8 +345,7 @@ static enum err check_duplicates(struct transaction *transaction)
             if (one->refusal == KEY_OK && other->refusal == KEY_OK &&
                 one->key.hash == other->key.hash && one->table->id == other->table->id &&
                 bytes_equal(one->key.bytes, other->key.bytes)) {
-                return fault(transaction->call, FAULT_VALIDATION,
-                             "Transaction request cannot include multiple operations on one item");
+                return fault(transaction->call, FAULT_VALIDATION, "%s", TEXT_TRANSACT_DUPLICATE);
             }
         }
     }
@@ -464,37 +463,13 @@ static enum err update_step(struct transaction *transaction, size_t index)
 static enum err refuse_step(struct transaction *transaction, size_t index, const char *code,
                             struct bytes message, struct bytes item)
 {
-    if (transaction->reasons == NULL) {
-        size_t size = transaction->count * sizeof(*transaction->reasons);
-        transaction->reasons = arena_zalloc(transaction->call->arena, size);
-        if (transaction->reasons == NULL) {
-            return ERR_NOMEM;
-        }
-        for (size_t i = 0; i < transaction->count; i++) {
-            transaction->reasons[i].code = "None";
-        }
-    }
-    transaction->reasons[index] = (struct cancellation){code, message, item};
-    return OK;
+    return cancel_action(transaction->call, &transaction->cancellations, index,
+                         (struct cancellation){code, message, item});
 }
 
 static enum err cancel(struct transaction *transaction)
 {
-    struct op_call *call = transaction->call;
-    struct buf text;
-    buf_init(&text, 64u << 10);
-    buf_add_cstr(&text, "Transaction cancelled, please refer cancellation reasons for specific "
-                        "reasons [");
-    for (size_t i = 0; i < transaction->count; i++) {
-        buf_add_cstr(&text, i == 0 ? "" : ", ");
-        buf_add_cstr(&text, transaction->reasons[i].code);
-    }
-    buf_add_byte(&text, ']');
-    enum err err = fault_text(call, FAULT_TRANSACTION_CANCELED, false, buf_bytes(&text));
-    buf_fini(&text);
-    call->fault.reasons = transaction->reasons;
-    call->fault.reason_count = transaction->count;
-    return err;
+    return cancel_fault(transaction->call, &transaction->cancellations);
 }
 
 /* Twice what single calls would cost, summed by table; a replay only reads. */
@@ -507,18 +482,12 @@ static enum err charge(struct transaction *transaction, bool replay)
         return OK;
     }
     out->capacities = arena_zalloc(call->arena, transaction->count * sizeof(*out->capacities));
-    const struct table **tables =
-        arena_alloc(call->arena, transaction->count * sizeof(const struct table *));
-    if (out->capacities == NULL || tables == NULL) {
+    if (out->capacities == NULL) {
         return ERR_NOMEM;
     }
     for (size_t i = 0; i < transaction->count; i++) {
         struct step *step = &transaction->steps[i];
-        size_t place = 0;
-        while (place < out->capacity_count && tables[place] != step->table) {
-            place++;
-        }
-        struct consumed_capacity *capacity = &out->capacities[place];
+        struct consumed_capacity *capacity;
         if (replay) {
             TRY(lookup_item(transaction->reader, step->table, &step->key, &step->old_item));
         }
@@ -527,12 +496,9 @@ static enum err charge(struct transaction *transaction, bool replay)
         double units = replay
                            ? capacity_read(read > put ? read : put, true)
                            : capacity_write(item_size(step->old_item), item_size(step->new_item));
-        double sum = capacity->units + 2 * units;
-        TRY(capacity_set(call, capacity, in->capacity, step->table, sum));
-        *(replay ? &capacity->read_units : &capacity->write_units) = sum;
-        if (place == out->capacity_count) {
-            tables[out->capacity_count++] = step->table;
-        }
+        TRY(capacity_add(call, out->capacities, &out->capacity_count, in->capacity, step->table,
+                         2 * units, &capacity));
+        *(replay ? &capacity->read_units : &capacity->write_units) = capacity->units;
     }
     return OK;
 }

@@ -56,6 +56,10 @@ WHOLE = {
         "TransactItems": [{"Put": {**ACTION, "Item": KEY}}, {"Update": {**ACTION, "Key": KEY, "UpdateExpression": "SET b = :v"}},
                           {"Delete": {**ACTION, "Key": KEY}}, {"ConditionCheck": {**ACTION, "Key": KEY}}],
         "ClientRequestToken": "token", "ReturnConsumedCapacity": "TOTAL", "ReturnItemCollectionMetrics": "SIZE"},
+    "TransactGetItems": {"TransactItems": [{"Get": {"TableName": "wrong", "Key": KEY, "ProjectionExpression": "#a", "ExpressionAttributeNames": {"#a": "a"}}}],
+                         "ReturnConsumedCapacity": "TOTAL"},
+    "BatchGetItem": {"RequestItems": {"wrong": {"Keys": [KEY], "ProjectionExpression": "#a", "ExpressionAttributeNames": {"#a": "a"}, "ConsistentRead": True}},
+                     "ReturnConsumedCapacity": "TOTAL"},
     "TagResource": {"ResourceArn": TABLE_ARN, "Tags": [{"Key": "k", "Value": "v"}]},
     "UntagResource": {"ResourceArn": TABLE_ARN, "TagKeys": ["k"]}, "ListTagsOfResource": {"ResourceArn": TABLE_ARN, "NextToken": "x"},
     "DescribeLimits": {}, "DescribeEndpoints": {},
@@ -90,6 +94,9 @@ def places(fields, whole, path=()):
             for i, element in enumerate(value):
                 members = [one for one in field["members"] if one["type"] != "struct" or one["name"] in element]
                 yield from places(members, element, (*here, i))
+        elif field["type"] == "map" and value:
+            for name in value:
+                yield from places([{**one, "name": name} for one in field["members"]], value, here)
 
 
 def changed(whole, path, value):
@@ -117,7 +124,7 @@ JSON_VALUES = {"string": "maybe", "integer": 5, "decimal": 0.5, "true": True, "f
 TOKEN_NAMES = {"string": "STRING_VALUE", "integer": "NUMBER_VALUE", "decimal": "DECIMAL_VALUE", "true": "TRUE_VALUE", "false": "FALSE_VALUE"}
 RIGHT = {"string": {"string"}, "enum": {"string"}, "boolean": {"true", "false"}, "integer": {"integer", "decimal"},
          "long": {"integer", "decimal"}, "item": {"map"}, "names": {"map"}, "struct": {"map"}, "list": {"list"},
-         "strings": {"list"}}
+         "strings": {"list"}, "items": {"list"}, "map": {"map"}}
 JAVA = {"string": "String", "enum": "String", "integer": "Integer", "long": "Long"}
 MAP = "Start of structure or map found where not expected"
 
@@ -133,7 +140,9 @@ def type_text(kind, given):
     if given == "list":
         return {"struct": r"Unrecognized collection type class com\.amazonaws\.dynamodb\.v20120810\.\w+",
                 "item": r"Unrecognized collection type java\.util\.Map<java\.lang\.String, com\.amazonaws\.dynamodb\.v20120810\.AttributeValue>",
-                "names": r"Unrecognized collection type java\.util\.Map<java\.lang\.String, java\.lang\.String>"}[kind]
+                "names": r"Unrecognized collection type java\.util\.Map<java\.lang\.String, java\.lang\.String>",
+                "map": r"Unrecognized collection type java\.util\.Map<java\.lang\.String, "
+                       r"(java\.util\.List<com\.amazonaws\.dynamodb\.v20120810\.\w+>|com\.amazonaws\.dynamodb\.v20120810\.\w+)>"}[kind]
     return re.escape(MAP) if given == "map" else "Unexpected field type"
 
 
@@ -144,7 +153,7 @@ def wrong_types():
                 if field["type"] != "unbuilt" and given not in RIGHT[field["type"]]:
                     text = type_text(field["type"], given)
                     yield pytest.param(operation, path, value, text, id=f"{operation}-{shown(path)}-{given}")
-            if field["type"] == "list":
+            if field["type"] in ("list", "items"):
                 yield pytest.param(operation, path, ["a"], "Unexpected value type in payload", id=f"{operation}-{shown(path)}-elements")
             if field["type"] == "strings":
                 yield pytest.param(operation, path, ["a", 1], "NUMBER_VALUE cannot be converted to String", id=f"{operation}-{shown(path)}-elements")
@@ -214,11 +223,13 @@ def beyond(field, value):
         if most:
             yield most + 1, f"have value less than or equal to {most}"
             yield 2**62, f"have value less than or equal to {most}"
-    elif kind == "list":
+    elif kind in ("list", "items"):
         if least:
             yield value[:least - 1], f"have length greater than or equal to {least}"
         if most:
             yield [value[0]] * (most + 1), f"have length less than or equal to {most}"
+    elif kind == "map" and least:
+        yield {}, f"have length greater than or equal to {least}"
 
 
 def constraints():

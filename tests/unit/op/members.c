@@ -24,6 +24,12 @@ static const struct {
      ",\"TransactItems\":[{\"Delete\":{\"TableName\":\"abc\",\"Key\":{}}}]}"},
 };
 
+/* Is it the value of an entry of a map, whose name is any table's? */
+static bool in_map(const struct path *path)
+{
+    return path->parent != NULL && path->parent->field->type == FIELD_MAP;
+}
+
 /* The value under its path, as a request: {"A":[{"B":value}]}. */
 static void wrap(const struct path *path, const char *value, char *out, size_t room)
 {
@@ -31,8 +37,8 @@ static void wrap(const struct path *path, const char *value, char *out, size_t r
     snprintf(inner, room, "%s", value);
     for (const struct path *at = path; at != NULL; at = at->parent) {
         bool list = at != path && at->field->type == FIELD_LIST;
-        snprintf(out, room, "{\"%s\":%s%s%s}", at->field->name.ptr, list ? "[" : "", inner,
-                 list ? "]" : "");
+        const char *name = in_map(at) ? "abc" : (const char *)at->field->name.ptr;
+        snprintf(out, room, "{\"%s\":%s%s%s}", name, list ? "[" : "", inner, list ? "]" : "");
         snprintf(inner, room, "%s", out);
         for (size_t i = 0; at->parent == NULL && i < sizeof(beside) / sizeof(beside[0]); i++) {
             if (strcmp(beside[i].op, op_at->name) == 0 &&
@@ -70,7 +76,7 @@ static void wrong_types(const struct path *path)
         [FIELD_STRING] = TEXT,    [FIELD_ENUM] = TEXT,   [FIELD_BOOL] = TRUTH,
         [FIELD_INTEGER] = NUMBER, [FIELD_LONG] = NUMBER, [FIELD_ITEM] = MAP,
         [FIELD_NAMES] = MAP,      [FIELD_STRUCT] = MAP,  [FIELD_LIST] = LIST,
-        [FIELD_STRINGS] = LIST,
+        [FIELD_STRINGS] = LIST,   [FIELD_ITEMS] = LIST,  [FIELD_MAP] = MAP,
     };
     static const struct {
         const char *json;
@@ -87,10 +93,10 @@ static void wrong_types(const struct path *path)
         bool words = field->type == FIELD_BOOL && values[i].kind == TEXT;
         expect(path, values[i].json, !fits || words, "SerializationException");
     }
-    if (field->type == FIELD_ITEM || field->type == FIELD_NAMES) {
+    if (field->type == FIELD_ITEM || field->type == FIELD_NAMES || field->type == FIELD_MAP) {
         expect(path, "{\"a\":1}", true, "Exception");
     }
-    if (field->type == FIELD_LIST || field->type == FIELD_STRINGS) {
+    if (field->type == FIELD_LIST || field->type == FIELD_STRINGS || field->type == FIELD_ITEMS) {
         expect(path, "[1]", true, "SerializationException");
         expect(path, "[[]]", true, "SerializationException");
     }
