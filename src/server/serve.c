@@ -7,6 +7,7 @@
 #include "server/server.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/library_end.h"
 #include "sys/process.h"
 
 #include <signal.h>
@@ -32,6 +33,7 @@ static void print_exports(const struct server *server, const char *url);
 static void add_shell_word(struct buf *out, struct bytes text);
 static void write_url_file(const struct server *server, const char *url);
 static void fatal(int status, const char *file, const char *reason);
+static void library_ended(const char *reason);
 static bool is_loopback(const char *host);
 
 int command_serve(int argc, char **argv)
@@ -155,6 +157,7 @@ static int open_store(struct server *server)
 #endif
     uint64_t begun = clock_mono_ns();
     store_on_fatal(fatal);
+    library_end_call(library_ended);
     enum err err = store_open(&options, &server->store, &server->report);
     const struct store_report *report = &server->report;
     switch (err) {
@@ -424,4 +427,10 @@ static void fatal(int status, const char *file, const char *reason)
          NOTE_I("status", status));
     fprintf(stderr, "headwater: %s: %s\n", file, reason);
     process_exit_now(status);
+}
+
+/* Nothing that is not durable was acknowledged: the next start goes on from the log. */
+static void library_ended(const char *reason)
+{
+    fatal(EXIT_FAILED, "a library (RocksDB) cannot go on", reason);
 }
