@@ -27,8 +27,10 @@ static const struct option_row rows[] = {
     ROW("rounds", COUNT, rounds, 1, 1e9, "kills; each is a case (20)"),
     ROW("kill-by", TEXT, kill_by_text, 0, 0,
         "kill: SIGKILL (default); term: SIGTERM, which must end clean; cut: the --preload library "
-        "ends\n                   the process, by SIGKILL or an exit status from 64 on; none: "
-        "nothing dies"),
+        "ends\n                   the process, by SIGKILL or an exit status from 64 on; fault: a "
+        "call "
+        "of\n                   it fails, and it may end with any exit status but 0; none: nothing "
+        "dies"),
     ROW("least-ms", COUNT, least_ms, 1, 1e6, "least time of load before the kill (10)"),
     ROW("most-ms", COUNT, most_ms, 1, 1e6,
         "most time of it (800; cut: 10000, then the process is killed)"),
@@ -47,7 +49,8 @@ static const struct option_row rows[] = {
         "K=V in the server's environment; {start} in V is the number of the start; may be given "
         "again"),
     ROW("after-death", TEXT, after_death, 0, 0,
-        "shell command to run before each restart; DATA and START are in its environment"),
+        "shell command to run before each restart; DATA, START and STATUS (as a shell's $?) are in "
+        "its\n                   environment"),
     ROW("endpoint", TEXT, endpoint, 0, 0,
         "http://ADDRESS:PORT of a server that runs already (then --kill-by none)"),
     ROW("credentials", TEXT, credentials, 0, 0, "its keys (DATA/credentials)"),
@@ -106,6 +109,7 @@ static bool read_kill_by(struct plan *plan)
     static const char *const names[] = {[KILL_BY_KILL] = "kill",
                                         [KILL_BY_TERM] = "term",
                                         [KILL_BY_CUT] = "cut",
+                                        [KILL_BY_FAULT] = "fault",
                                         [KILL_BY_NONE] = "none"};
     if (plan->endpoint != NULL) {
         plan->kill_by_text = "none";
@@ -116,7 +120,7 @@ static bool read_kill_by(struct plan *plan)
             return true;
         }
     }
-    fprintf(stderr, "ledger: --kill-by is '%s': it must be kill, term, cut or none\n",
+    fprintf(stderr, "ledger: --kill-by is '%s': it must be kill, term, cut, fault or none\n",
             plan->kill_by_text);
     return false;
 }

@@ -13,10 +13,11 @@
 #define ITERATOR_MAX 2048u
 
 enum kill_by {
-    KILL_BY_KILL, /* SIGKILL at a random moment */
-    KILL_BY_TERM, /* SIGTERM: what was answered is there, and the end is clean */
-    KILL_BY_CUT,  /* a preloaded library ends the process when it likes */
-    KILL_BY_NONE  /* nothing dies; rounds end when all is answered */
+    KILL_BY_KILL,  /* SIGKILL at a random moment */
+    KILL_BY_TERM,  /* SIGTERM: what was answered is there, and the end is clean */
+    KILL_BY_CUT,   /* a preloaded library ends the process when it likes */
+    KILL_BY_FAULT, /* a call of it fails, and it ends itself or is killed; never another signal */
+    KILL_BY_NONE   /* nothing dies; rounds end when all is answered */
 };
 
 struct plan {
@@ -108,6 +109,9 @@ void stream_page_body(const char *iterator, struct buf *out);
 MUST_USE enum err round_prepare(struct ledger *ledger);
 /* Load, death, restart, check. False: something is wrong, and the rest makes no sense. */
 bool round_run(struct ledger *ledger);
+/* After connections were lost: a fault (--kill-by fault) may cost them and not the server, which is
+ * then killed, and --after-death is told by LOST=1: without a fault none may be lost. */
+void round_after_fault(struct ledger *ledger);
 /* The whole stream once more from its start, all of it as before. */
 bool round_reread(struct ledger *ledger);
 

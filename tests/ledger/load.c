@@ -71,6 +71,9 @@ enum err load_run(struct ledger *ledger)
     if (load.epoll >= 0) {
         close(load.epoll);
     }
+    if (err == OK && !load.ending) {
+        round_after_fault(ledger);
+    }
     if (err == OK && plan->kill_by != KILL_BY_NONE && !server_wait(&ledger->server, DEATH_MS)) {
         checker_violation(&ledger->checker, "the server closed all connections and does not end");
         err = ERR_IO;
@@ -150,10 +153,10 @@ static void end_when_due(struct load *load, uint64_t now)
         return;
     }
     load->ending = true;
-    if (ledger->plan.kill_by == KILL_BY_KILL || ledger->plan.kill_by == KILL_BY_CUT) {
-        server_signal(&ledger->server, SIGKILL);
-    } else if (ledger->plan.kill_by == KILL_BY_TERM) {
+    if (ledger->plan.kill_by == KILL_BY_TERM) {
         server_signal(&ledger->server, SIGTERM);
+    } else if (ledger->plan.kill_by != KILL_BY_NONE) {
+        server_signal(&ledger->server, SIGKILL);
     }
 }
 
@@ -270,7 +273,8 @@ static void page_answered(struct load *load, struct op *op, const struct respons
 static void client_lost(struct load *load, struct client *client)
 {
     struct ledger *ledger = load->ledger;
-    if (!load->ending && ledger->plan.kill_by != KILL_BY_CUT) {
+    if (!load->ending && ledger->plan.kill_by != KILL_BY_CUT &&
+        ledger->plan.kill_by != KILL_BY_FAULT) {
         checker_violation(&ledger->checker, "a connection was lost while nothing was killed");
         load->ending = true;
         server_signal(&ledger->server, SIGKILL);

@@ -15,6 +15,7 @@
 #define CUT_STATUS_MIN 64 /* below are the program's own */
 #define ACTIVE_WAITS_MAX 1000
 #define TERM_EXIT_MS 10000u
+#define FAULT_EXIT_MS 2000u
 
 static enum err restart(struct ledger *ledger);
 static enum err make_table(struct ledger *ledger);
@@ -127,6 +128,7 @@ static bool died_right(struct ledger *ledger)
         right = WIFEXITED(server->status) && WEXITSTATUS(server->status) == 0;
         break;
     case KILL_BY_CUT:
+    case KILL_BY_FAULT:
         right = is_cut(ledger);
         break;
     }
@@ -138,20 +140,32 @@ static bool died_right(struct ledger *ledger)
     return right;
 }
 
+void round_after_fault(struct ledger *ledger)
+{
+    if (ledger->plan.kill_by == KILL_BY_FAULT && !server_wait(&ledger->server, FAULT_EXIT_MS)) {
+        setenv("LOST", "1", 1);
+        server_signal(&ledger->server, SIGKILL);
+    }
+}
+
 /* After a call that failed. */
 static bool server_died_of_cut(struct ledger *ledger)
 {
     link_close(&ledger->link);
-    return ledger->plan.kill_by == KILL_BY_CUT && server_wait(&ledger->server, TERM_EXIT_MS) &&
-           is_cut(ledger);
+    enum kill_by kill_by = ledger->plan.kill_by;
+    round_after_fault(ledger);
+    return (kill_by == KILL_BY_CUT || kill_by == KILL_BY_FAULT) &&
+           server_wait(&ledger->server, TERM_EXIT_MS) && is_cut(ledger);
 }
 
 static bool is_cut(const struct ledger *ledger)
 {
     int status = ledger->server.status;
-    return ledger->plan.kill_by == KILL_BY_CUT &&
+    enum kill_by kill_by = ledger->plan.kill_by;
+    int least = kill_by == KILL_BY_FAULT ? 1 : CUT_STATUS_MIN;
+    return (kill_by == KILL_BY_CUT || kill_by == KILL_BY_FAULT) &&
            ((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
-            (WIFEXITED(status) && WEXITSTATUS(status) >= CUT_STATUS_MIN));
+            (WIFEXITED(status) && WEXITSTATUS(status) >= least));
 }
 
 static bool run_after_death(struct ledger *ledger)
@@ -163,7 +177,12 @@ static bool run_after_death(struct ledger *ledger)
     char start[24];
     snprintf(start, sizeof(start), "%llu", (unsigned long long)ledger->server.starts);
     setenv("START", start, 1);
+    snprintf(start, sizeof(start), "%d",
+             WIFSIGNALED(ledger->server.status) ? 128 + WTERMSIG(ledger->server.status)
+                                                : WEXITSTATUS(ledger->server.status));
+    setenv("STATUS", start, 1);
     int status = system(command); /* the user's own command, from the command line */
+    unsetenv("LOST");
     if (status != 0) {
         checker_violation(&ledger->checker, "--after-death failed: %s", command);
     }
