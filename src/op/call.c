@@ -92,6 +92,10 @@ static void task_done(struct task *task, enum err err)
             memcpy((char *)call->out + call->op->commit_offset, &task->commit,
                    sizeof(task->commit));
         }
+        if (call->op->after != NULL) {
+            call->op->after(call);
+            return;
+        }
         break;
     case ERR_FAULT:
         ASSERT(call->fault.code != FAULT_NONE);

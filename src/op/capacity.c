@@ -5,6 +5,8 @@
 #define READ_UNIT_BYTES 4096u
 #define WRITE_UNIT_BYTES 1024u
 
+static struct consumed_capacity *entry_of(struct consumed_capacity *list, size_t *count,
+                                          struct bytes name);
 static double units_of(size_t bytes, size_t unit);
 
 double capacity_read(size_t bytes, bool consistent)
@@ -34,13 +36,34 @@ enum err capacity_add(struct op_call *call, struct consumed_capacity *list, size
                       enum return_capacity asked, const struct table *table, double units,
                       struct consumed_capacity **entry)
 {
+    *entry = entry_of(list, count, table->name);
+    return capacity_set(call, *entry, asked, table, (*entry)->units + units);
+}
+
+enum err capacity_merge(struct op_call *call, struct consumed_capacity *list, size_t *count,
+                        const struct consumed_capacity *one)
+{
+    struct consumed_capacity *entry = entry_of(list, count, one->table_name);
+    if (!entry->given) {
+        *entry = *one;
+        entry->table_name = arena_dup(call->arena, one->table_name);
+        return entry->table_name.ptr == NULL ? ERR_NOMEM : OK;
+    }
+    entry->units += one->units;
+    entry->table_units += one->table_units;
+    return OK;
+}
+
+/* The table's entry, or the next one. */
+static struct consumed_capacity *entry_of(struct consumed_capacity *list, size_t *count,
+                                          struct bytes name)
+{
     size_t place = 0;
-    while (place < *count && !bytes_equal(list[place].table_name, table->name)) {
+    while (place < *count && !bytes_equal(list[place].table_name, name)) {
         place++;
     }
     *count += place == *count;
-    *entry = &list[place];
-    return capacity_set(call, *entry, asked, table, (*entry)->units + units);
+    return &list[place];
 }
 
 /* Nothing still costs one. */

@@ -70,6 +70,9 @@ struct op {
     enum err (*check)(struct op_call *call);
     /* The meaning; see task.evaluate. Sets call->out or the fault. */
     enum err (*run)(struct op_call *call, struct reader *reader, struct changes *changes);
+    /* Takes over where a run has succeeded, on the lane's thread, for an operation that makes calls
+     * of its own; in the end it calls done, once. NULL: done is called. */
+    void (*after)(struct op_call *call);
     /* Appends the answer's JSON when out_fields do not suffice; NULL: out_fields say all. */
     void (*encode)(const struct op_call *call, struct buf *out);
 };

@@ -171,6 +171,9 @@ MUST_USE enum err capacity_set(struct op_call *call, struct consumed_capacity *c
 MUST_USE enum err capacity_add(struct op_call *call, struct consumed_capacity *list, size_t *count,
                                enum return_capacity asked, const struct table *table, double units,
                                struct consumed_capacity **entry);
+/* Adds what another call of one table took. */
+MUST_USE enum err capacity_merge(struct op_call *call, struct consumed_capacity *list,
+                                 size_t *count, const struct consumed_capacity *one);
 
 /* ---- cancelled transactions: cancel.c ---- */
 

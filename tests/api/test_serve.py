@@ -190,9 +190,21 @@ def test_a_full_disk_refuses_what_adds_to_it(tmp_path, start_server):
         "Code": "ProvisionedThroughputExceededException",
         "Message": "The disk of the data directory is full: writes are refused until there is room again, deletes last; reads go on."}
     assert client.get_item(TableName="Music", Key={"Artist": {"S": "Acme"}})["Item"] == {"Artist": {"S": "Acme"}}
-    client.delete_item(TableName="Music", Key={"Artist": {"S": "Acme"}})
+    check_batch(client)
     ballast.unlink()
     assert eventually(lambda: refusal() is None)
+
+
+def check_batch(client):
+    """On a full disk: the deletes of a batch are done and its puts come back; a batch of puts is refused as one put is."""
+    puts = [{"PutRequest": {"Item": {"Artist": {"S": name}}}} for name in ("Blue", "Cyan")]
+    delete = {"DeleteRequest": {"Key": {"Artist": {"S": "Acme"}}}}
+    answer = client.batch_write_item(RequestItems={"Music": [puts[0], delete, puts[1]]}, ReturnConsumedCapacity="TOTAL")
+    assert answer["UnprocessedItems"] == {"Music": puts}
+    assert answer["ConsumedCapacity"] == [{"TableName": "Music", "CapacityUnits": 1.0}]
+    assert "Item" not in client.get_item(TableName="Music", Key={"Artist": {"S": "Acme"}})
+    with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
+        client.batch_write_item(RequestItems={"Music": puts})
 
 
 def eventually(look):

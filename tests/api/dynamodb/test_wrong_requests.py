@@ -60,6 +60,8 @@ WHOLE = {
                          "ReturnConsumedCapacity": "TOTAL"},
     "BatchGetItem": {"RequestItems": {"wrong": {"Keys": [KEY], "ProjectionExpression": "#a", "ExpressionAttributeNames": {"#a": "a"}, "ConsistentRead": True}},
                      "ReturnConsumedCapacity": "TOTAL"},
+    "BatchWriteItem": {"RequestItems": {"wrong": [{"DeleteRequest": {"Key": KEY}}, {"PutRequest": {"Item": {"pk": {"S": "b"}, "v": {"N": "1"}}}}]},
+                       "ReturnConsumedCapacity": "TOTAL", "ReturnItemCollectionMetrics": "SIZE"},
     "TagResource": {"ResourceArn": TABLE_ARN, "Tags": [{"Key": "k", "Value": "v"}]},
     "UntagResource": {"ResourceArn": TABLE_ARN, "TagKeys": ["k"]}, "ListTagsOfResource": {"ResourceArn": TABLE_ARN, "NextToken": "x"},
     "DescribeLimits": {}, "DescribeEndpoints": {},
@@ -249,8 +251,11 @@ def constraints():
                 yield pytest.param(operation, path, None, "not be null", id=f"{operation}-{shown(path)}-null")
 
 
-# The control plane tells a name's absence and length in words of its own; ReturnValues shows no member.
-OWN_WORDS = ("TableName must be at least 3 characters long", "The parameter 'TableName' is required",
+# The control plane tells a name's absence and length in words of its own, BatchWriteItem the length of a table's list; ReturnValues shows no member.
+OWN_WORDS = ("The batch write request list for a table cannot be null or empty: wrong",
+             "1 validation error detected: Value '{...}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
+             "[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
+             "TableName must be at least 3 characters long", "The parameter 'TableName' is required",
              "ExclusiveStartTableName must be at least 3 characters long", "Failed to satisfy constraint")
 
 
