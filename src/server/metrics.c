@@ -28,6 +28,7 @@ static const struct metric store_metrics[] = {
     STORE("headwater_throttled_total", "counter", throttled, "Writes refused by admission"),
     STORE("headwater_commit_queue", "gauge", queue_now, "Proposals waiting for the committer"),
     STORE("headwater_commit_queue_max", "gauge", queue_max, "Most proposals that ever waited"),
+    STORE("headwater_items_expired_total", "counter", expired, "Items deleted as their time came"),
     STORE("headwater_durable_commit", "gauge", durable, "Newest commit that is synced"),
     STORE("headwater_visible_commit", "gauge", visible, "Newest commit that is shown"),
     STORE("headwater_flushed_commit", "gauge", flushed, "Newest commit in the view's files"),

@@ -93,6 +93,16 @@ const struct stream *catalogue_next_stream(const struct catalogue *catalogue, st
     return NULL;
 }
 
+const struct table *catalogue_next_expiring(const struct catalogue *catalogue, uint64_t after_id)
+{
+    for (size_t i = id_place(catalogue, after_id + 1); i < catalogue->table_count; i++) {
+        if (catalogue->by_id[i]->table.expiry_id != 0) {
+            return &catalogue->by_id[i]->table;
+        }
+    }
+    return NULL;
+}
+
 const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue)
 {
     for (size_t i = 0; i < catalogue->stream_count; i++) {
@@ -274,7 +284,8 @@ enum err catalogue_update_table(const struct catalogue *before, const struct log
         share_trim(stream, known);
     }
     struct catalogue *catalogue = copy_of(before, record->commit);
-    catalogue->next_id = stream_id >= catalogue->next_id ? stream_id + 1 : catalogue->next_id;
+    uint64_t newest = table.expiry_id > stream_id ? table.expiry_id : stream_id;
+    catalogue->next_id = newest >= catalogue->next_id ? newest + 1 : catalogue->next_id;
     remove_table(catalogue, table.id);
     insert_table(catalogue, node);
     if (stream != NULL) {

@@ -7,6 +7,8 @@ static enum err add(struct changes *changes, struct arena *arena, const struct c
 static struct bytes made_arn(struct reader *reader, struct bytes name);
 static enum err close_stream(struct reader *reader, struct changes *changes,
                              const struct stream *stream);
+static enum err drop_expiry(struct reader *reader, struct changes *changes,
+                            const struct table *table);
 static enum err set_retention(struct reader *reader, struct table *table,
                               const struct table_update *update);
 static enum err open_stream(struct reader *reader, struct table *table, uint64_t id,
@@ -42,7 +44,25 @@ enum err change_item(struct reader *reader, struct changes *changes, const struc
         .new_item = new_item,
         .kind = KIND_RECORD_ITEM,
     };
+    struct row_key gone;
+    uint64_t second = 0;
+    if (item_expires(table, new_item, &record.expiry_second)) {
+        record.expiry_id = table->expiry_id;
+    }
+    if (item_expires(table, old_item, &second) && second != record.expiry_second) {
+        row_of_expiry(&gone, table->expiry_id, second, key->hash, key->bytes);
+        record.removed = row_bytes(&gone);
+        record.removed_count = 1;
+    }
     TRY(item_record_encode(&record, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
+}
+
+enum err change_fill_expiry(struct reader *reader, struct changes *changes,
+                            const struct expiry_fill *fill)
+{
+    struct change change = {.kind = KIND_RECORD_EXPIRY_FILL};
+    TRY(expiry_fill_encode(fill, reader->arena, &change.record));
     return add(changes, reader->arena, &change);
 }
 
@@ -109,6 +129,12 @@ enum err change_update_table(struct reader *reader, struct changes *changes,
         TRY(close_stream(reader, changes, table->stream));
         changed->stream = NULL;
     }
+    if (update->set_expiry) {
+        TRY(drop_expiry(reader, changes, table));
+        bool on = update->expiry_attribute.len > 0;
+        changed->expiry_id = on ? reader->catalogue->next_id : 0;
+        changed->expiry_attribute = update->expiry_attribute;
+    }
     if (update->set_retention) {
         TRY(set_retention(reader, changed, update));
     }
@@ -168,7 +194,20 @@ enum err change_delete_table(struct reader *reader, struct changes *changes,
         /* In its stream, so that whoever follows it is woken and sees its end. */
         .stream_id = table->stream == NULL ? 0 : table->stream->id,
     };
+    TRY(drop_expiry(reader, changes, table));
     TRY(describe_table(table, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
+}
+
+/* Its rows go. */
+static enum err drop_expiry(struct reader *reader, struct changes *changes,
+                            const struct table *table)
+{
+    struct change change = {.kind = KIND_RECORD_EXPIRY_DROP, .table_id = table->id};
+    if (table->expiry_id == 0) {
+        return OK;
+    }
+    TRY(describe_id(BYTES("expiry"), table->expiry_id, reader->arena, &change.record));
     return add(changes, reader->arena, &change);
 }
 

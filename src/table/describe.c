@@ -2,7 +2,7 @@
  * attributes can be added without a new format. Numbers are N, names of attributes as below.
  *
  *   table   id name arn pk pk_type [sk sk_type] created settings [label label_arn] [retention]
- *           [stream]
+ *           [expiry expiry_by] [stream]
  *   stream  id table table_name label arn shard view pk pk_type [sk sk_type] created first
  *           [retention] [hidden]
  *
@@ -75,6 +75,10 @@ enum err describe_table(const struct table *table, struct arena *arena, struct b
     add_u64(&build, BYTES("created"), table->created_ms);
     item_build_m(&build, BYTES("settings"), table->settings);
     add_some(&build, BYTES("retention"), table->retention_ms);
+    if (table->expiry_id != 0) {
+        add_u64(&build, BYTES("expiry"), table->expiry_id);
+        item_build_s(&build, BYTES("expiry_by"), table->expiry_attribute);
+    }
     if (table->latest_stream_label.len > 0) {
         item_build_s(&build, BYTES("label"), table->latest_stream_label);
         item_build_s(&build, BYTES("label_arn"), table->latest_stream_arn);
@@ -99,6 +103,10 @@ enum err read_described_table(struct bytes item, struct table *table, uint64_t *
     TRY(read_schema(item, &table->schema));
     TRY(read_u64(item, BYTES("created"), &table->created_ms));
     TRY(read_some(item, BYTES("retention"), &table->retention_ms));
+    TRY(read_some(item, BYTES("expiry"), &table->expiry_id));
+    if (table->expiry_id != 0) {
+        TRY(read_s(item, BYTES("expiry_by"), &table->expiry_attribute));
+    }
     try_m(item, BYTES("settings"), &table->settings);
     try_s(item, BYTES("label"), &table->latest_stream_label);
     try_s(item, BYTES("label_arn"), &table->latest_stream_arn);

@@ -8,14 +8,15 @@
 #define FLAG_WAS 1u
 #define FLAG_IS 2u
 #define FLAG_OLD 4u
+#define FLAG_EXPIRES 8u
 #define VARINT_MAX 10u
 
 typedef enum err record_rows(struct view *view, const struct log_record *record);
 typedef enum err record_dump(const struct log_record *record, struct buf *out);
 
 static record_rows item_rows, token_rows, token_drop_rows, table_rows, table_delete_rows,
-    stream_drop_rows, stream_close_rows;
-static record_dump item_dump, token_dump, token_drop_dump, description_dump;
+    stream_drop_rows, stream_close_rows, expiry_fill_rows, expiry_drop_rows;
+static record_dump item_dump, token_dump, token_drop_dump, description_dump, expiry_fill_dump;
 
 static const struct record_row {
     const char *name;
@@ -96,8 +97,8 @@ static void write_sized(struct writer *writer, struct bytes data)
 enum err item_record_encode(const struct item_record *record, struct arena *arena,
                             struct bytes *body)
 {
-    size_t most = 3 + 5 * VARINT_MAX + record->key.len + record->new_item.len +
-                  (record->has_old ? record->old_item.len : 0);
+    size_t most = 3 + 8 * VARINT_MAX + record->key.len + record->new_item.len +
+                  record->removed.len + (record->has_old ? record->old_item.len : 0);
     uint8_t *start = arena_alloc(arena, most);
     if (start == NULL) {
         return ERR_NOMEM;
@@ -106,7 +107,8 @@ enum err item_record_encode(const struct item_record *record, struct arena *aren
     write_u8(&writer, record->origin);
     write_u8(&writer, record->view);
     write_u8(&writer, (uint8_t)((record->was ? FLAG_WAS : 0) | (record->is ? FLAG_IS : 0) |
-                                (record->has_old ? FLAG_OLD : 0)));
+                                (record->has_old ? FLAG_OLD : 0) |
+                                (record->expiry_second != 0 ? FLAG_EXPIRES : 0)));
     write_varint(&writer, record->table_id);
     write_sized(&writer, record->key);
     if (record->is) {
@@ -115,7 +117,42 @@ enum err item_record_encode(const struct item_record *record, struct arena *aren
     if (record->has_old) {
         write_sized(&writer, record->old_item);
     }
-    write_varint(&writer, 0);
+    if (record->expiry_second != 0) {
+        write_varint(&writer, record->expiry_id);
+        write_varint(&writer, record->expiry_second);
+    }
+    write_varint(&writer, record->removed_count);
+    if (record->removed_count > 0) {
+        write_sized(&writer, record->removed);
+    }
+    *body = bytes_of(start, (size_t)(writer.next - start));
+    return OK;
+}
+
+enum err expiry_fill_encode(const struct expiry_fill *fill, struct arena *arena, struct bytes *body)
+{
+    size_t most = 1 + 3 * VARINT_MAX + fill->place.len;
+    size_t count = 0;
+    for (size_t i = 0; i < fill->count; i++) {
+        most += 2 * VARINT_MAX + 8 + fill->keys[i].bytes.len;
+        count += fill->seconds[i] != 0;
+    }
+    uint8_t *start = arena_alloc(arena, most);
+    if (start == NULL) {
+        return ERR_NOMEM;
+    }
+    struct writer writer = {start};
+    write_varint(&writer, fill->expiry_id);
+    write_u8(&writer, fill->done);
+    write_sized(&writer, fill->place);
+    write_varint(&writer, count);
+    for (size_t i = 0; i < fill->count; i++) {
+        if (fill->seconds[i] != 0) {
+            write_varint(&writer, fill->seconds[i]);
+            write_u64(&writer, fill->keys[i].hash);
+            write_sized(&writer, fill->keys[i].bytes);
+        }
+    }
     *body = bytes_of(start, (size_t)(writer.next - start));
     return OK;
 }
@@ -171,15 +208,24 @@ static enum err read_end(const struct cursor *cursor)
     return cursor_left(cursor) == 0 ? OK : ERR_DAMAGED;
 }
 
-/* The list of removed rows is read over: rows of indexes and expiry are not made by this version,
- * but their place in the record is. */
-static enum err read_removed_rows(struct cursor *cursor)
+/* Rows that may go: those of expiry, the only ones that are made. */
+static bool is_expiry_row(struct bytes row)
 {
-    uint64_t count = 0;
-    TRY(cursor_varint(cursor, &count));
-    for (; count > 0; count--) {
+    static const uint8_t prefix[9] = {0, 0, 0, 0, 0, 0, 0, 0, 'x'};
+    return row.len > 33 && row.len <= 33 + KEY_STORED_MAX &&
+           bytes_start_with(row, bytes_of(prefix, sizeof(prefix)));
+}
+
+static enum err read_removed_rows(struct cursor *cursor, struct item_record *record)
+{
+    TRY(cursor_varint(cursor, &record->removed_count));
+    record->removed = bytes_of(cursor->next, cursor_left(cursor));
+    for (uint64_t i = 0; i < record->removed_count; i++) {
         struct bytes row;
         TRY(read_sized(cursor, &row));
+        if (!is_expiry_row(row)) {
+            return ERR_DAMAGED;
+        }
     }
     return OK;
 }
@@ -203,12 +249,18 @@ enum err item_record_decode(struct bytes body, struct item_record *record)
     if (read.has_old) {
         TRY(read_sized(&cursor, &read.old_item));
     }
-    TRY(read_removed_rows(&cursor));
+    if ((flags & FLAG_EXPIRES) != 0) {
+        TRY(cursor_varint(&cursor, &read.expiry_id));
+        TRY(cursor_varint(&cursor, &read.expiry_second));
+    }
+    TRY(read_removed_rows(&cursor, &read));
     TRY(read_end(&cursor));
-    bool sound = (flags & ~(FLAG_WAS | FLAG_IS | FLAG_OLD)) == 0 && (read.was || read.is) &&
+    bool sound = (flags & ~(FLAG_WAS | FLAG_IS | FLAG_OLD | FLAG_EXPIRES)) == 0 &&
+                 (read.was || read.is) &&
+                 ((flags & FLAG_EXPIRES) == 0 || (read.is && read.expiry_second != 0)) &&
                  (!read.has_old || read.was) && read.origin >= ORIGIN_USER &&
                  read.origin <= ORIGIN_SYSTEM && read.view <= STREAM_NEW_AND_OLD &&
-                 read.table_id >= TABLE_ID_FIRST && read.key.len <= ROW_KEY_MAX - 16;
+                 read.table_id >= TABLE_ID_FIRST && read.key.len <= KEY_STORED_MAX;
     if (!sound) {
         return ERR_DAMAGED;
     }
@@ -270,6 +322,81 @@ static enum err item_rows(struct view *view, const struct log_record *record)
     } else {
         view_delete(view, row_bytes(&row));
     }
+    struct cursor removed = cursor_of(item.removed);
+    for (uint64_t i = 0; i < item.removed_count; i++) {
+        struct bytes gone;
+        TRY(read_sized(&removed, &gone));
+        view_delete(view, gone);
+    }
+    if (item.expiry_second != 0) {
+        row_of_expiry(&row, item.expiry_id, item.expiry_second, record->key_hash, item.key);
+        view_put_expiry(view, row_bytes(&row), item.expiry_second);
+    }
+    return OK;
+}
+
+/* Each pair of a second and a key; the rest of the record goes to fill. */
+static enum err each_filled(struct bytes body, struct expiry_fill *fill,
+                            void (*fn)(void *arg, struct row_key *row, uint64_t second), void *arg)
+{
+    struct cursor cursor = cursor_of(body);
+    uint8_t done = 0;
+    uint64_t count = 0;
+    TRY(cursor_varint(&cursor, &fill->expiry_id));
+    TRY(cursor_u8(&cursor, &done));
+    TRY(read_sized(&cursor, &fill->place));
+    TRY(cursor_varint(&cursor, &count));
+    if (fill->place.len > 8 + KEY_STORED_MAX) {
+        return ERR_DAMAGED;
+    }
+    fill->done = done != 0;
+    for (; count > 0; count--) {
+        uint64_t second = 0;
+        uint64_t hash = 0;
+        struct bytes key;
+        struct row_key row;
+        TRY(cursor_varint(&cursor, &second));
+        TRY(cursor_u64(&cursor, &hash));
+        TRY(read_sized(&cursor, &key));
+        if (key.len > KEY_STORED_MAX) {
+            return ERR_DAMAGED;
+        }
+        row_of_expiry(&row, fill->expiry_id, second, hash, key);
+        fn(arg, &row, second);
+    }
+    return read_end(&cursor);
+}
+
+static void put_filled(void *view, struct row_key *row, uint64_t second)
+{
+    view_put_expiry(view, row_bytes(row), second);
+}
+
+static enum err expiry_fill_rows(struct view *view, const struct log_record *record)
+{
+    struct expiry_fill fill = {0};
+    struct row_key row;
+    struct row_key value = {0};
+    TRY(each_filled(record->body, &fill, put_filled, view));
+    uint8_t done = fill.done;
+    row_add(&value, bytes_of(&done, 1));
+    row_add(&value, fill.place);
+    row_of_store_u64(&row, 'f', fill.expiry_id);
+    view_put(view, row_bytes(&row), row_bytes(&value));
+    return OK;
+}
+
+static enum err expiry_drop_rows(struct view *view, const struct log_record *record)
+{
+    uint64_t id = 0;
+    struct row_key low;
+    struct row_key high;
+    TRY(read_described_id(record->body, BYTES("expiry"), &id));
+    row_of_store_u64(&low, 'f', id);
+    view_delete(view, row_bytes(&low));
+    row_of_store_u64(&low, 'x', id);
+    row_of_store_u64(&high, 'x', id + 1);
+    view_delete_range(view, row_bytes(&low), row_bytes(&high));
     return OK;
 }
 
@@ -444,6 +571,9 @@ static enum err item_dump(const struct log_record *record, struct buf *out)
     if (item.is) {
         TRY(dump_item(out, "new", item.new_item));
     }
+    if (item.expiry_second != 0) {
+        buf_printf(out, ",\"expires\":%llu", (unsigned long long)item.expiry_second);
+    }
     return item.has_old ? dump_item(out, "old", item.old_item) : OK;
 }
 
@@ -468,6 +598,23 @@ static enum err token_drop_dump(const struct log_record *record, struct buf *out
     uint64_t count = 0;
     TRY(each_dropped_token(record->body, count_row, &count));
     buf_printf(out, ",\"tokens\":%llu", (unsigned long long)count);
+    return OK;
+}
+
+static void count_filled(void *arg, struct row_key *row, uint64_t second)
+{
+    (void)second;
+    count_row(arg, row);
+}
+
+static enum err expiry_fill_dump(const struct log_record *record, struct buf *out)
+{
+    uint64_t count = 0;
+    struct expiry_fill fill = {0};
+    TRY(each_filled(record->body, &fill, count_filled, &count));
+    buf_printf(out, ",\"expiry\":%llu,\"rows\":%llu,\"done\":%s",
+               (unsigned long long)fill.expiry_id, (unsigned long long)count,
+               fill.done ? "true" : "false");
     return OK;
 }
 

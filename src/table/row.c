@@ -42,6 +42,15 @@ void row_of_store_u64(struct row_key *row, char letter, uint64_t id)
     row_u64(row, id);
 }
 
+void row_of_expiry(struct row_key *row, uint64_t expiry_id, uint64_t second, uint64_t hash,
+                   struct bytes key)
+{
+    row_of_store_u64(row, 'x', expiry_id);
+    row_u64(row, second);
+    row_u64(row, hash);
+    row_add(row, key);
+}
+
 void row_of_token(struct row_key *row, uint64_t time_ms, struct bytes token)
 {
     row_of_store_u64(row, 'k', time_ms / TOKEN_KEPT_MS);

@@ -94,9 +94,11 @@ enum err store_open(const struct store_options *options, struct store **out,
     return OK;
 }
 
-/* The keeper first, since it proposes; then the committer has nothing left to do. */
+/* Keeper and expirer first, since they propose; then the committer has nothing left to do. */
 enum err store_close(struct store *store)
 {
+    expirer_close(store->expirer);
+    store->expirer = NULL;
     keeper_close(store->keeper);
     store->keeper = NULL;
     pool_close(store->pool);
@@ -402,7 +404,8 @@ static enum err start_threads(struct store *store, const struct store_options *o
     TRY(pool_open(workers, READ_QUEUE_MAX, "reader", &store->pool));
     store_watch_space(store);
     TRY(committer_open(store, state, &store->committer));
-    return keeper_open(store, &store->keeper);
+    TRY(keeper_open(store, &store->keeper));
+    return expirer_open(store, &store->expirer);
 }
 
 /* ---- what threads share ---- */
@@ -587,6 +590,7 @@ void store_figures(struct store *store, struct store_figures *out)
         COUNTER(flush_ns_total),
         COUNTER(queue_now),
         COUNTER(queue_max),
+        COUNTER(expired),
         COUNTER(flushed),
 #undef COUNTER
         .durable = log_last(store->log),

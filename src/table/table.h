@@ -65,7 +65,9 @@ struct table {
                               echoed by it */
     uint64_t created_ms;
     uint64_t retention_ms; /* of the streams that it opens; as of a stream */
-    bool reserved;         /* headwater.* */
+    uint64_t expiry_id;    /* of this enablement of expiry, never reused; 0: items do not expire */
+    struct bytes expiry_attribute;
+    bool reserved; /* headwater.* */
 };
 
 /* A snapshot is pinned by a reader for one evaluation; these are valid as long. */
@@ -323,7 +325,9 @@ struct table_update {
     bool close_stream;          /* the open one; it stays readable until trimmed */
     bool set_retention;         /* of its open stream and of later ones: */
     uint64_t retention_ms;      /* as of a stream */
-    uint64_t age_ms;            /* store_age_ms, looked at once a request; with set_retention */
+    bool set_expiry;            /* items expire by this attribute; empty: no longer */
+    struct bytes expiry_attribute;
+    uint64_t age_ms; /* store_age_ms, looked at once a request; with set_retention */
 };
 /* Records of commits before it are of the streams before, those after it of the streams after.
  * *made describes the table as it will be. */
@@ -373,6 +377,7 @@ struct store_figures {
     uint64_t view_batch_ns_total, view_batch_ns_max;
     uint64_t flushes, flush_ns_total;
     uint64_t queue_now, queue_max; /* of the committer */
+    uint64_t expired;              /* items */
     uint64_t background_errors;
     struct log_figures log;
 };

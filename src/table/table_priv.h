@@ -5,13 +5,11 @@
  *
  *   item          u8 origin        enum change_origin
  *                 u8 view          enum stream_view of its stream, 0 without one
- *                 u8 flags         1 there was an item, 2 there is one now, 4 the old image is here
- *                 varint table
- *                 varint len, key  stored form
- *                 varint len, new  item bytes       (flag 2)
- *                 varint len, old  item bytes       (flag 4)
- *                 varint count     removed index and expiry rows, each varint len, row key
- *   token         u64 time ms, 32 bytes request hash, varint len, token
+ *                 u8 flags         1 there was an item, 2 there is one now, 4 the old image is
+ * here, 8 the new item expires varint table varint len, key  stored form varint len, new  item
+ * bytes       (flag 2) varint len, old  item bytes       (flag 4) varint expiry id, varint second
+ * when it expires: its row is made (flag 8) varint count     removed index and expiry rows, each
+ * varint len, row key token         u64 time ms, 32 bytes request hash, varint len, token
  *   token_drop    varint count, each u64 time ms, varint len, token
  *   table         description of the table; of its stream under "stream"
  *   table_delete  description of the table, its stream with "first" under "stream"
@@ -20,6 +18,10 @@
  *                 whose "first" is 0 is opened by it, another one is from now on as it says
  *   stream_close  description of the stream, which this commit
  * closes
+ *   expiry_fill   varint expiry id, u8 done, varint len, place: hash and key of the last item that
+ *                 was looked at; varint count, each varint second, u64 hash, varint len, key: their
+ *                 expiry rows are made
+ *   expiry_drop   description: "expiry" (its id)
  *
  * A description is an item (item/item.h), see describe.c.
  *
@@ -31,6 +33,8 @@
  *   0, 'u', stream id (u64 big-endian)               -> u64 first, u64 last commit, description
  *   0, 'k', ten minutes since 1970 (u64 big-endian), token  -> u64 time ms, 32 bytes request hash
  *   0, 'd', stream, segment (u64 big-endian each)    -> u64 count, first and last place (u64, u32)
+ *   0, 'x', expiry id, second, hash (u64 big-endian each), key (stored form)  -> nothing
+ *   0, 'f', expiry id (u64 big-endian)               -> u8 done, place: as in expiry_fill
  *   0, 'e', segment (u64 big-endian)                 -> nothing: this segment's 'd' rows are whole
  */
 #ifndef HW_TABLE_TABLE_PRIV_H
@@ -49,7 +53,8 @@
 #include <stdio.h>
 
 #define TABLE_ID_FIRST 256u
-#define ROW_KEY_MAX (16u + 2u + ITEM_PARTITION_KEY_MAX + ITEM_SORT_KEY_MAX + 1u)
+#define KEY_STORED_MAX (2u + ITEM_PARTITION_KEY_MAX + ITEM_SORT_KEY_MAX + 1u)
+#define ROW_KEY_MAX (33u + KEY_STORED_MAX + 1u) /* the longest are expiry rows */
 #define TOKEN_LEN_MAX 256u
 #define TOKEN_KEPT_MS 600000u /* 10 minutes */
 #define TOKEN_DROP_COUNT_MAX 1000u
@@ -83,6 +88,8 @@ void row_of_item(struct row_key *row, uint64_t table_id, uint64_t hash, struct b
 /* Of the store's own: table id 0 and a letter. */
 void row_of_store(struct row_key *row, char letter);
 void row_of_store_u64(struct row_key *row, char letter, uint64_t id);
+void row_of_expiry(struct row_key *row, uint64_t expiry_id, uint64_t second, uint64_t hash,
+                   struct bytes key);
 void row_of_token(struct row_key *row, uint64_t time_ms, struct bytes token);
 /* The first key after all that begin with row; false: there is none. */
 bool row_successor(struct row_key *row);
@@ -147,6 +154,11 @@ MUST_USE enum err view_scan(struct view *view, const struct view_scan *scan);
 void view_put(struct view *view, struct bytes row, struct bytes value);
 void view_delete(struct view *view, struct bytes row);
 void view_delete_range(struct view *view, struct bytes low, struct bytes high);
+/* An expiry row; its second is noted, so that a sweep need not begin at the first one again, which
+ * would read over all the rows that were deleted: how low those go that came since view_take_low
+ * was asked last; UINT64_MAX: none. Told no sooner than the row can be read. */
+void view_put_expiry(struct view *view, struct bytes row, uint64_t second);
+uint64_t view_take_low(struct view *view);
 size_t view_batch_bytes(const struct view *view);
 /* Writes the batch with the state in it, and empties it. Any error is fatal to the caller. */
 MUST_USE enum err view_write(struct view *view, const struct view_state *state);
@@ -199,6 +211,8 @@ catalogue_change catalogue_add_table, catalogue_drop_table, catalogue_drop_strea
 /* From rows, at start: streams first, then tables. Changes catalogue in place. */
 MUST_USE enum err catalogue_load_stream(struct catalogue *catalogue, struct bytes value);
 MUST_USE enum err catalogue_load_table(struct catalogue *catalogue, struct bytes value);
+/* The table after that id (0: from the first) that expires items; NULL at the end. */
+const struct table *catalogue_next_expiring(const struct catalogue *catalogue, uint64_t after_id);
 /* Streams closed and hidden wholly: the first one, NULL if there is none. */
 const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue);
 
@@ -227,6 +241,10 @@ struct item_record {
     struct bytes key;
     struct bytes new_item;
     struct bytes old_item;
+    uint64_t expiry_second; /* the new item's; 0: it does not expire */
+    uint64_t expiry_id;     /* in whose rows: not in the record without a second */
+    struct bytes removed;   /* encoded: the one expiry row that goes; decoded: the list of rows */
+    uint64_t removed_count; /* 0 or 1 when encoded */
 };
 MUST_USE enum err item_record_encode(const struct item_record *record, struct arena *arena,
                                      struct bytes *body);
@@ -242,6 +260,18 @@ MUST_USE enum err token_record_encode(const struct token_record *record, struct 
 MUST_USE enum err token_record_decode(struct bytes body, struct token_record *record);
 MUST_USE enum err token_drop_encode(const struct token_record *records, size_t count,
                                     struct arena *arena, struct bytes *body);
+
+/* Keys whose second is 0 have no row. */
+struct expiry_fill {
+    uint64_t expiry_id;
+    bool done;
+    struct bytes place;
+    const struct key *keys;
+    uint64_t *seconds;
+    size_t count;
+};
+MUST_USE enum err expiry_fill_encode(const struct expiry_fill *fill, struct arena *arena,
+                                     struct bytes *body);
 
 /* The rows of a record, into the view's batch: the same for a commit and for replay. */
 MUST_USE enum err record_apply(struct view *view, const struct log_record *record);
@@ -275,6 +305,7 @@ struct counters {
     _Atomic uint64_t view_batch_ns_total, view_batch_ns_max;
     _Atomic uint64_t flushes, flush_ns_total;
     _Atomic uint64_t queue_now, queue_max;
+    _Atomic uint64_t expired;
     _Atomic uint64_t flushed; /* commit */
 };
 
@@ -293,6 +324,7 @@ static inline void count_max(_Atomic uint64_t *counter, uint64_t n)
 
 struct committer;
 struct keeper;
+struct expirer;
 
 struct store {
     struct log *log;
@@ -301,6 +333,7 @@ struct store {
     struct pool *pool;
     struct committer *committer;
     struct keeper *keeper;
+    struct expirer *expirer;
     struct arena names; /* region, account, paths: as long as the store */
     const char *data;
     struct bytes region;
@@ -324,6 +357,7 @@ struct store {
     _Atomic uint64_t now_ms; /* the newest time handed out: never backwards */
     _Atomic uint64_t trim;   /* what every stream has hidden: the log may go up to here */
     struct clock_base base;  /* of the start */
+    uint64_t swept_s;        /* every row up to this second is done; the expirer's own */
     /* Kept up by the keeper: how the view is doing (view_pressure), and how much of the reserve of
      * disk that flushes and compactions need is gone: 0 none, 1 some, 2 most of it. */
     _Atomic unsigned pressure;
@@ -379,6 +413,16 @@ void store_forget_tokens(struct store *store, uint64_t now_ms);
 /* Looks how much of the volume is left. */
 void store_watch_space(struct store *store);
 
+/* ---- expiry: expire.c ---- */
+
+MUST_USE enum err expirer_open(struct store *store, struct expirer **expirer);
+void expirer_close(struct expirer *expirer);
+/* Makes the missing rows of tables that expire items, and deletes what is due; now_ms is an age's.
+ * Blocks; one thread at a time. */
+void store_expire(struct store *store, uint64_t now_ms);
+/* Does the item (empty: none) of this table expire, and when? */
+bool item_expires(const struct table *table, struct bytes item, uint64_t *second);
+
 /* ---- the log's directory: directory.c ---- */
 
 struct directory;
@@ -390,6 +434,8 @@ struct log_directory directory_for_log(struct directory *directory);
 
 MUST_USE enum err change_forget_tokens(struct reader *reader, struct changes *changes,
                                        struct bytes body);
+MUST_USE enum err change_fill_expiry(struct reader *reader, struct changes *changes,
+                                     const struct expiry_fill *fill);
 MUST_USE enum err change_drop_stream(struct reader *reader, struct changes *changes,
                                      const struct stream *stream);
 

@@ -27,6 +27,8 @@ struct view {
     rocksdb_flushoptions_t *flush;
     rocksdb_writebatch_t *batch;
     size_t batch_bytes;
+    uint64_t batch_low;          /* least second of the batch's expiry rows */
+    _Atomic uint64_t expiry_low; /* see view_take_low */
 };
 
 static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
@@ -42,6 +44,8 @@ enum err view_open(const struct view_options *options, struct view **out, struct
 {
     char *error = NULL;
     struct view *view = mem_zalloc(1, sizeof(*view));
+    view->batch_low = UINT64_MAX;
+    atomic_init(&view->expiry_low, UINT64_MAX);
     resident_init();
     enum err err = view_files_prepare(options->dir, reason, room);
     err = err != OK ? err : make_options(options, &view->options, reason, room);
@@ -308,6 +312,28 @@ void view_delete_range(struct view *view, struct bytes low, struct bytes high)
     view->batch_bytes += low.len + high.len;
 }
 
+void view_put_expiry(struct view *view, struct bytes row, uint64_t second)
+{
+    view->batch_low = second < view->batch_low ? second : view->batch_low;
+    view_put(view, row, BYTES(""));
+}
+
+/* Release and acquire: who has taken a second finds its row in the view. */
+static void tell_low(struct view *view)
+{
+    uint64_t now = atomic_load_explicit(&view->expiry_low, memory_order_relaxed);
+    while (view->batch_low < now &&
+           !atomic_compare_exchange_weak_explicit(&view->expiry_low, &now, view->batch_low,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    view->batch_low = UINT64_MAX;
+}
+
+uint64_t view_take_low(struct view *view)
+{
+    return atomic_exchange_explicit(&view->expiry_low, UINT64_MAX, memory_order_acq_rel);
+}
+
 size_t view_batch_bytes(const struct view *view)
 {
     return view->batch_bytes;
@@ -343,6 +369,7 @@ enum err view_write(struct view *view, const struct view_state *state)
     rocksdb_write(view->db, view->write, view->batch, &error);
     rocksdb_writebatch_clear(view->batch);
     view->batch_bytes = 0;
+    tell_low(view);
     return error == NULL ? OK : took(error, "write");
 }
 

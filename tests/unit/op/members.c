@@ -20,6 +20,7 @@ static const struct {
 } beside[] = {
     {"CreateTable", "TableName", ",\"TableName\":\"abc\"}"},
     {"UpdateTable", "TableName", ",\"TableName\":\"abc\"}"},
+    {"UpdateTimeToLive", "TableName", ",\"TableName\":\"abc\"}"},
     {"TransactWriteItems", "TransactItems",
      ",\"TransactItems\":[{\"Delete\":{\"TableName\":\"abc\",\"Key\":{}}}]}"},
 };
