@@ -68,6 +68,78 @@ static void every_truncation_is_damage(void)
     arena_fini(&arena);
 }
 
+/* The one row that goes is one of expiry, whatever the bytes say. */
+static void records_of_items_that_expire(void)
+{
+    struct arena arena;
+    struct bytes body = BYTES_NONE;
+    struct item_record read;
+    struct row_key gone;
+    row_of_expiry(&gone, 400, 77, 5, BYTES("\0\1a"));
+    struct item_record record = {
+        .origin = ORIGIN_USER,
+        .was = true,
+        .is = true,
+        .table_id = 300,
+        .key = BYTES("\0\1a"),
+        .new_item = BYTES("\1k\1\1v"),
+        .expiry_id = 400,
+        .expiry_second = 1u << 31,
+        .removed = row_bytes(&gone),
+        .removed_count = 1,
+    };
+    arena_init(&arena, 0);
+    CHECK(item_record_encode(&record, &arena, &body) == OK);
+    CHECK(item_record_decode(body, &read) == OK);
+    CHECK(read.expiry_id == 400 && read.expiry_second == 1u << 31 && read.removed_count == 1);
+    CHECK_BYTES(bytes_of(read.removed.ptr + 1, read.removed.len - 1), row_bytes(&gone));
+    for (size_t len = 0; len < body.len; len++) {
+        CHECK(item_record_decode(bytes_of(body.ptr, len), &read) == ERR_DAMAGED);
+    }
+    for (size_t i = 0; i < 9; i++) { /* the row would be an item's, or one of the store's own */
+        gone.ptr[i]++;
+        CHECK(item_record_encode(&record, &arena, &body) == OK);
+        CHECK(item_record_decode(body, &read) == ERR_DAMAGED);
+        gone.ptr[i]--;
+    }
+    record.expiry_second = 0;
+    record.removed = bytes_of(gone.ptr, 33);
+    CHECK(item_record_encode(&record, &arena, &body) == OK);
+    CHECK(item_record_decode(body, &read) == ERR_DAMAGED);
+    arena_fini(&arena);
+}
+
+static void rows_that_are_made_later_read_back(void)
+{
+    struct arena arena;
+    struct bytes body = BYTES_NONE;
+    struct buf out;
+    uint64_t seconds[3] = {1, 0, 1u << 31};
+    struct key keys[3] = {{.bytes = BYTES("a"), .hash = 1},
+                          {.bytes = BYTES("b"), .hash = 2},
+                          {.bytes = BYTES("cc"), .hash = UINT64_MAX}};
+    struct expiry_fill fill = {.expiry_id = 400,
+                               .place = BYTES("12345678cc"),
+                               .keys = keys,
+                               .seconds = seconds,
+                               .count = 3};
+    arena_init(&arena, 0);
+    buf_init(&out, 4096);
+    CHECK(expiry_fill_encode(&fill, &arena, &body) == OK);
+    struct log_record record = {
+        .commit = 9, .count = 1, .kind = KIND_RECORD_EXPIRY_FILL, .body = body};
+    CHECK(table_record_to_json(&record, &out) == OK);
+    static const char text[] = "\"expiry\":400,\"rows\":2,\"done\":false}\n";
+    size_t len = sizeof(text) - 1;
+    CHECK_BYTES(bytes_of(out.ptr + out.len - len, len), bytes_cstr(text));
+    for (size_t cut = 0; cut < body.len; cut++) {
+        record.body = bytes_of(body.ptr, cut);
+        CHECK(table_record_to_json(&record, &out) == ERR_DAMAGED);
+    }
+    buf_fini(&out);
+    arena_fini(&arena);
+}
+
 /* A flipped bit is damage, or another record whose parts lie inside the body. */
 static void flipped_bits_stay_in_bounds(void)
 {
@@ -290,6 +362,8 @@ int main(void)
     RUN(items_read_back);
     RUN(the_form_of_an_item_record_is_fixed);
     RUN(every_truncation_is_damage);
+    RUN(records_of_items_that_expire);
+    RUN(rows_that_are_made_later_read_back);
     RUN(flipped_bits_stay_in_bounds);
     RUN(tokens_read_back);
     RUN(descriptions_read_back_and_refuse_damage);

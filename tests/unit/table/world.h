@@ -371,4 +371,41 @@ static inline enum err delete_table(struct store *store, const char *name)
     return job.err;
 }
 
+/* Changes a table through a task of its own. */
+struct update_job {
+    struct task task; /* first */
+    struct arena arena;
+    struct seat *seat; /* of one that is not run blocking */
+    const char *table;
+    struct table_update update;
+};
+
+static inline enum err update_evaluate(struct task *task, struct reader *reader,
+                                       struct changes *changes)
+{
+    struct update_job *job = (struct update_job *)task;
+    const struct table *made;
+    const struct table *table = reader_table(reader, bytes_cstr(job->table));
+    return change_update_table(reader, changes, table, &job->update, &made);
+}
+
+static inline void update_done(struct task *task, enum err err)
+{
+    CHECK(err == OK);
+    ((struct update_job *)task)->seat->pending--;
+}
+
+static inline uint64_t update_table(struct store *store, const char *table,
+                                    struct table_update update)
+{
+    struct update_job job = {.table = table, .update = update};
+    arena_init(&job.arena, 0);
+    job.task.arena = &job.arena;
+    job.task.evaluate = update_evaluate;
+    job.task.writes = true;
+    CHECK(task_run_blocking(store, &job.task) == OK);
+    arena_fini(&job.arena);
+    return job.task.commit;
+}
+
 #endif
