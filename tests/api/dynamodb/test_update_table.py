@@ -228,6 +228,8 @@ def test_a_switch_is_exact_at_a_commit(api):
                 update(api, table, StreamSpecification=change)
                 marks.append((before, list(written)))
             arns.append(api.stream_arn(table))
+        reached = [count + 1 for count in written]
+        wait_until(lambda: all(now >= least for now, least in zip(written, reached)))
     finally:
         stop.set()
         for thread in threads:

@@ -110,6 +110,7 @@ static void transfer(void *arg)
 struct look {
     struct job job; /* first */
     int64_t sum;
+    bool slow; /* gives transfers time to pass between its reads */
 };
 
 static enum err look_evaluate(struct task *task, struct reader *reader, struct changes *changes)
@@ -119,6 +120,9 @@ static enum err look_evaluate(struct task *task, struct reader *reader, struct c
     look->sum = 0;
     for (size_t i = 0; i < 4; i++) {
         struct action action = {.kind = ACT_GET, .table = "t", .key = keys[i]};
+        if (i == 2 && look->slow) {
+            thread_pause_ms(1);
+        }
         TRY(act(&look->job, &action, reader, changes));
         look->sum += action.value;
     }
@@ -131,7 +135,7 @@ static void look_on(void *arg)
     struct seat seat;
     seat_init(&seat, worker->store);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        struct look look = {0};
+        struct look look = {.slow = i % 8 == 0};
         arena_init(&look.job.arena, 0);
         look.job.seat = &seat;
         look.job.task.arena = &look.job.arena;

@@ -141,13 +141,15 @@ static void watch(void)
 
 #define SEGMENT "00000000000000000001.log"
 
-/* Leaves out what the log's worker does beside: it prepares the next segment. */
+/* Leaves out what goes on beside: the log's worker prepares the next segment, the keeper reads what
+ * may be trimmed. */
 static void keep_own_events(void)
 {
     size_t kept = 0;
     for (size_t i = 0; i < trace.count; i++) {
         const struct trace_event *event = &trace.events[i];
-        if (event->kind == TRACE_NOTE || strcmp(event->file, SEGMENT) == 0) {
+        bool written = event->kind != TRACE_READ && strcmp(event->file, SEGMENT) == 0;
+        if (event->kind == TRACE_NOTE || written) {
             trace.events[kept++] = *event;
         }
     }
