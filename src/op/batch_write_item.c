@@ -281,7 +281,6 @@ static void start_entry(struct batch_write *batch, struct write_entry *entry)
     entry->call.op = entry->request->puts ? &op_put_item : &op_delete_item;
     entry->call.in = entry->request->puts ? (void *)&entry->put : (void *)&entry->delete;
     entry->call.arena = &entry->arena;
-    entry->call.host = batch->call->host;
     entry->call.done = entry_done;
     batch->pending++;
     op_start(batch->call->task.lane, &entry->call);

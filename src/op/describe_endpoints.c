@@ -36,6 +36,7 @@ static const struct field describe_endpoints_out_fields[] = {
 const struct op op_describe_endpoints = {
     .name = "DescribeEndpoints",
     .api = OP_API_DYNAMODB,
+    .names_host = true,
     .in_size = 1,
     .out_size = sizeof(struct endpoints_out),
     .in_fields = describe_endpoints_in_fields,

@@ -52,6 +52,7 @@ struct op {
     bool envelopes;  /* faults of values and expressions wear DynamoDB's envelope */
     bool old_values; /* decodes values as DynamoDB's older layer: its texts name the :key */
     bool sets_first; /* refused sets are told before other refused values */
+    bool names_host; /* its answer names the host of the request */
     size_t in_size;
     size_t out_size;
     size_t commit_offset; /* of a uint64_t in the output that takes the commit number; 0: none */
@@ -89,7 +90,7 @@ struct op_call {
     struct task task; /* first: a task pointer is a call pointer */
     const struct op *op;
     struct arena *arena; /* of the request */
-    struct bytes host;   /* the authority that the request names; empty: made in the process */
+    struct bytes host;   /* of an op that names it; empty: the request has none */
     bool old_layer;      /* decoded as DynamoDB's older layer does, so told in its words */
     void *in;            /* in_size bytes */
     void *out;           /* out_size bytes, zeroed by op_start */

@@ -144,7 +144,9 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
     aws->state = state;
     aws->call.op = op;
     aws->call.arena = request->arena;
-    aws->call.host = arena_dup(request->arena, http_header_get(request, BYTES("host"), NULL));
+    if (op->names_host) {
+        aws->call.host = arena_dup(request->arena, http_header_get(request, BYTES("host"), NULL));
+    }
     aws->call.done = aws_done;
     if (op_decode(&aws->call, root) != OK) {
         aws_done(&aws->call);
