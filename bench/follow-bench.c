@@ -180,8 +180,10 @@ static bool run(struct store *store, size_t in_flight, uint64_t count)
     event_init(&writer->wake);
     mailbox_init(&writer->home, wake_up, &writer->wake);
     uint64_t begun = clock_mono_ns();
-    bool ok = follow_open(&client, &options, &follow) == OK &&
-              thread_start(&writer->thread, ROLE_LOOP, "writer", write_all, writer) == OK;
+    bool ok = follow_open(&client, &options, &follow) == OK;
+    if (ok) {
+        thread_start(&writer->thread, ROLE_LOOP, "writer", write_all, writer);
+    }
     while (ok && handed < count) {
         lane_flush(&lane);
         if (mailbox_run(&home) == 0) {

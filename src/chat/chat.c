@@ -80,7 +80,8 @@ enum err chat_open(const struct chat_options *options, struct chat **out)
     chat->session_ms = options->session_ms == 0 ? SESSION_MS : options->session_ms;
     chat->key_ms = options->key_ms == 0 ? KEY_MS : options->key_ms;
     *out = chat;
-    return pool_open(CHAT_HASHES_MAX, CHAT_HASH_QUEUE_MAX, "hasher", &chat->hashers);
+    chat->hashers = pool_open(CHAT_HASHES_MAX, CHAT_HASH_QUEUE_MAX, "hasher");
+    return OK;
 }
 
 void chat_stop(struct chat *chat)

@@ -76,7 +76,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
         for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
             log->figures.segments++;
         }
-        err = segments_start(log);
+        segments_start(log);
     }
     if (err != OK) {
         log_free(log);

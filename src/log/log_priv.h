@@ -217,7 +217,7 @@ MUST_USE enum err frame_walk(const struct frame_header *header, struct bytes pay
 
 /* ---- segment.c ---- */
 void segment_path(const struct log *log, uint64_t number, char *out, size_t room);
-MUST_USE enum err segments_start(struct log *log);
+void segments_start(struct log *log);
 void segments_stop(struct log *log);
 /* Makes a segment of at least bytes in this thread (the first one of a new log). */
 MUST_USE enum err segment_make(struct log *log, uint64_t number, uint64_t bytes,

@@ -27,11 +27,10 @@ void segment_path(const struct log *log, uint64_t number, char *out, size_t room
     snprintf(out, room, "%s/%020llu.log", log->dir, (unsigned long long)number);
 }
 
-enum err segments_start(struct log *log)
+void segments_start(struct log *log)
 {
-    TRY(thread_start(&log->worker, ROLE_WORKER, "hw-segments", worker_run, log));
+    thread_start(&log->worker, ROLE_WORKER, "hw-segments", worker_run, log);
     log->worker_running = true;
-    return OK;
 }
 
 void segments_stop(struct log *log)

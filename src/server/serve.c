@@ -273,11 +273,7 @@ static int open_loops(struct server *server)
         }
     }
     for (unsigned i = 0; i < server->loop_count; i++) {
-        if (thread_start(&server->loops[i].thread, ROLE_LOOP, "hw-loop", loop_main,
-                         &server->loops[i]) != OK) {
-            fprintf(stderr, "headwater: cannot start a thread\n");
-            process_exit_now(EXIT_FAILED); /* the threads before it run already */
-        }
+        thread_start(&server->loops[i].thread, ROLE_LOOP, "hw-loop", loop_main, &server->loops[i]);
     }
     return EXIT_CLEAN;
 }

@@ -3,11 +3,14 @@
 #include "sys/thread.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
+#include "sys/process.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static _Thread_local enum role current_role = ROLE_MAIN;
@@ -21,8 +24,8 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-enum err thread_start(struct thread *thread, enum role role, const char *name,
-                      void (*run)(void *arg), void *arg)
+void thread_start(struct thread *thread, enum role role, const char *name, void (*run)(void *arg),
+                  void *arg)
 {
     *thread = (struct thread){.role = role, .name = name, .run = run, .arg = arg};
     sigset_t all;
@@ -31,7 +34,14 @@ enum err thread_start(struct thread *thread, enum role role, const char *name,
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&thread->handle, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed == 0 ? OK : ERR_NOMEM;
+    if (failed != 0) {
+        char text[128];
+        fprintf(stderr,
+                "headwater: the system gives no thread for %s: %s. Raise its limits of tasks "
+                "(ulimit -u, cgroup pids.max).\n",
+                name, strerror_r(failed, text, sizeof(text)));
+        process_exit_now(1);
+    }
 }
 
 void thread_join(struct thread *thread)
@@ -126,24 +136,17 @@ struct pool {
 static void pool_run(void *arg);
 static void work_done(struct message *message);
 
-enum err pool_open(unsigned threads, size_t queue_max, const char *name, struct pool **out)
+struct pool *pool_open(unsigned threads, size_t queue_max, const char *name)
 {
-    struct pool *pool = calloc(1, sizeof(*pool) + threads * sizeof(pool->threads[0]));
-    if (pool == NULL) {
-        return ERR_NOMEM;
-    }
+    struct pool *pool = mem_zalloc(1, sizeof(*pool) + threads * sizeof(pool->threads[0]));
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->cond, NULL);
     pool->queue_max = queue_max;
     for (unsigned i = 0; i < threads; i++) {
-        if (thread_start(&pool->threads[i], ROLE_WORKER, name, pool_run, pool) != OK) {
-            pool_close(pool);
-            return ERR_NOMEM;
-        }
+        thread_start(&pool->threads[i], ROLE_WORKER, name, pool_run, pool);
         pool->count++;
     }
-    *out = pool;
-    return OK;
+    return pool;
 }
 
 void pool_close(struct pool *pool)
@@ -160,7 +163,7 @@ void pool_close(struct pool *pool)
     }
     pthread_cond_destroy(&pool->cond);
     pthread_mutex_destroy(&pool->mutex);
-    free(pool);
+    mem_free(pool);
 }
 
 enum err pool_submit(struct pool *pool, struct work *work)

@@ -18,9 +18,11 @@ struct thread {
 };
 
 /* Starts it; thread must stay where it is until joined. name: at most 15 characters, static.
- * Signals are blocked in it. */
-MUST_USE enum err thread_start(struct thread *thread, enum role role, const char *name,
-                               void (*run)(void *arg), void *arg);
+ * Signals are blocked in it. Where the system gives none, the process ends with status 1 and says
+ * so: without one of its threads it could not keep its promises, and those before it run already.
+ */
+void thread_start(struct thread *thread, enum role role, const char *name, void (*run)(void *arg),
+                  void *arg);
 void thread_join(struct thread *thread);
 /* The role of the calling thread; ROLE_MAIN unless thread_start made it. */
 enum role thread_role(void);
@@ -55,8 +57,7 @@ struct work {
     void (*done)(struct work *work); /* on home's thread */
 };
 
-MUST_USE enum err pool_open(unsigned threads, size_t queue_max, const char *name,
-                            struct pool **pool);
+struct pool *pool_open(unsigned threads, size_t queue_max, const char *name);
 /* Waits for the work at hand, runs what is queued, joins the threads. */
 void pool_close(struct pool *pool);
 /* Any thread. ERR_RANGE: the queue is full and the work was not taken (sys I5). */

@@ -76,7 +76,7 @@ static void wake_committer(void *arg)
     event_signal(arg);
 }
 
-enum err committer_open(struct store *store, struct view_state state, struct committer **out)
+struct committer *committer_open(struct store *store, struct view_state state)
 {
     struct committer *committer = mem_zalloc(1, sizeof(*committer));
     committer->store = store;
@@ -88,11 +88,8 @@ enum err committer_open(struct store *store, struct view_state state, struct com
     committer->catalogue = catalogue_pin(store->catalogue);
     committer->exprs = expr_cache_new();
     ASSERT(committer->exprs != NULL);
-    enum err err =
-        thread_start(&committer->thread, ROLE_COMMITTER, "committer", committer_run, committer);
-    ASSERT(err == OK);
-    *out = committer;
-    return OK;
+    thread_start(&committer->thread, ROLE_COMMITTER, "committer", committer_run, committer);
+    return committer;
 }
 
 struct view_state committer_close(struct committer *committer)

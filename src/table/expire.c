@@ -57,15 +57,13 @@ static enum err sweep_batch(struct store *store, uint64_t table_id, const struct
 static enum err evaluate_sweep(struct task *task, struct reader *reader, struct changes *changes);
 static enum err evaluate_fill(struct task *task, struct reader *reader, struct changes *changes);
 
-enum err expirer_open(struct store *store, struct expirer **out)
+struct expirer *expirer_open(struct store *store)
 {
     struct expirer *expirer = mem_zalloc(1, sizeof(*expirer));
     expirer->store = store;
     event_init(&expirer->event);
-    enum err err = thread_start(&expirer->thread, ROLE_WORKER, "expirer", run_expirer, expirer);
-    ASSERT(err == OK);
-    *out = expirer;
-    return OK;
+    thread_start(&expirer->thread, ROLE_WORKER, "expirer", run_expirer, expirer);
+    return expirer;
 }
 
 void expirer_close(struct expirer *expirer)

@@ -24,18 +24,15 @@ static void run_flusher(void *arg);
 static void run_keeper(void *arg);
 static void watch_view(struct keeper *keeper);
 
-enum err keeper_open(struct store *store, struct keeper **out)
+struct keeper *keeper_open(struct store *store)
 {
     struct keeper *keeper = mem_zalloc(1, sizeof(*keeper));
     keeper->store = store;
     event_init(&keeper->flush_event);
     event_init(&keeper->event);
-    enum err err = thread_start(&keeper->flusher, ROLE_WORKER, "flusher", run_flusher, keeper);
-    ASSERT(err == OK);
-    err = thread_start(&keeper->thread, ROLE_WORKER, "keeper", run_keeper, keeper);
-    ASSERT(err == OK);
-    *out = keeper;
-    return OK;
+    thread_start(&keeper->flusher, ROLE_WORKER, "flusher", run_flusher, keeper);
+    thread_start(&keeper->thread, ROLE_WORKER, "keeper", run_keeper, keeper);
+    return keeper;
 }
 
 void keeper_close(struct keeper *keeper)

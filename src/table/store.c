@@ -30,8 +30,8 @@ static enum err open_log(struct store *store, const struct store_options *option
                          struct view_state *state, bool fresh, struct store_report *report);
 static enum err load_catalogue(struct store *store, struct view_state *state);
 static enum err replay(struct store *store, struct view_state *state, struct store_report *report);
-static enum err start_threads(struct store *store, const struct store_options *options,
-                              struct view_state state);
+static void start_threads(struct store *store, const struct store_options *options,
+                          struct view_state state);
 static enum err damaged(struct store_report *report, const char *file, const char *reason);
 static void store_free(struct store *store);
 
@@ -85,11 +85,11 @@ enum err store_open(const struct store_options *options, struct store **out,
     err = err != OK ? err : open_log(store, options, &state, fresh, report);
     err = err != OK ? err : load_catalogue(store, &state);
     err = err != OK ? err : replay(store, &state, report);
-    err = err != OK ? err : start_threads(store, options, state);
     if (err != OK) {
         store_free(store);
         return err;
     }
+    start_threads(store, options, state);
     *out = store;
     return OK;
 }
@@ -397,15 +397,15 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     return OK;
 }
 
-static enum err start_threads(struct store *store, const struct store_options *options,
-                              struct view_state state)
+static void start_threads(struct store *store, const struct store_options *options,
+                          struct view_state state)
 {
     unsigned workers = options->read_workers == 0 ? 4 : options->read_workers;
-    TRY(pool_open(workers, READ_QUEUE_MAX, "reader", &store->pool));
+    store->pool = pool_open(workers, READ_QUEUE_MAX, "reader");
     store_watch_space(store);
-    TRY(committer_open(store, state, &store->committer));
-    TRY(keeper_open(store, &store->keeper));
-    return expirer_open(store, &store->expirer);
+    store->committer = committer_open(store, state);
+    store->keeper = keeper_open(store);
+    store->expirer = expirer_open(store);
 }
 
 /* ---- what threads share ---- */

@@ -393,15 +393,14 @@ MUST_USE enum err task_run_blocking(struct store *store, struct task *task);
 
 /* ---- the committer: commit.c ---- */
 
-MUST_USE enum err committer_open(struct store *store, struct view_state state,
-                                 struct committer **committer);
+struct committer *committer_open(struct store *store, struct view_state state);
 /* Commits what waits, then ends its thread. Returns the state as last written. */
 struct view_state committer_close(struct committer *committer);
 struct mailbox *committer_mailbox(struct committer *committer);
 
 /* ---- the keeper: keep.c. Flushes, trims, forgets tokens, watches the view. ---- */
 
-MUST_USE enum err keeper_open(struct store *store, struct keeper **keeper);
+struct keeper *keeper_open(struct store *store);
 void keeper_close(struct keeper *keeper);
 /* What is visible goes to the view's files, and the log is told so. */
 void store_flush(struct store *store);
@@ -415,7 +414,7 @@ void store_watch_space(struct store *store);
 
 /* ---- expiry: expire.c ---- */
 
-MUST_USE enum err expirer_open(struct store *store, struct expirer **expirer);
+struct expirer *expirer_open(struct store *store);
 void expirer_close(struct expirer *expirer);
 /* Makes the missing rows of tables that expire items, and deletes what is due; now_ms is an age's.
  * Blocks; one thread at a time. */

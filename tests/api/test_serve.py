@@ -110,6 +110,25 @@ def test_help_names_every_option():
 # ---- what it refuses ----
 
 
+@pytest.mark.skipif(headwater.PRESET in ("asan", "tsan"), reason="a sanitizer's library must be loaded first")
+def test_each_thread_that_the_system_does_not_give(tmp_path):
+    """Whichever thread is the first that cannot be had, the start ends with status 1 and says so; nothing ends it by a signal."""
+    told = []
+    for number in range(1, 100):
+        process = Process("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data",
+                          environment={"HWFAIL": f"thread:EAGAIN:{number}", "HWFAIL_ROOT": str(tmp_path),
+                                       "LD_PRELOAD": str(headwater.program("libhwfail.so"))})
+        if process.out.wait_for(r"^listening url="):
+            process.kill()
+            break
+        assert process.wait() == 1, process.err.text()
+        told += re.findall("^headwater: (?:the system gives no thread for|a library .RocksDB. cannot go on:) (.*)",
+                           process.err.text(), re.MULTILINE)
+        assert len(told) == number, process.err.text()
+    names = {text.partition(":")[0] for text in told if "limits of tasks" in text}
+    assert names == {"hw-segments", "reader", "committer", "flusher", "keeper", "expirer", "hasher", "hw-loop"}
+
+
 def test_a_crowd_leaves_the_store_its_files(start_server):
     """Peers get half of the descriptors: a flush of the view, which opens files, goes on beside any number of them."""
     server = start_server("--segment-bytes", "262144", "--memtable-bytes", "65536", "--flush-bytes", "65536",

