@@ -28,7 +28,8 @@ struct expirer {
 struct sweep {
     uint64_t from_s; /* rows before it are done */
     uint64_t now_s;
-    bool failed;
+    bool failed; /* or ended before all was done */
+    const _Atomic bool *stopping;
 };
 
 /* A batch of one table: found on this thread, decided by the task. */
@@ -50,7 +51,7 @@ struct batch {
 };
 
 static void run_expirer(void *arg);
-static enum err expire_table(struct store *store, uint64_t table_id, const struct sweep *sweep);
+static enum err expire_table(struct store *store, uint64_t table_id, struct sweep *sweep);
 static enum err fill_chunk(struct store *store, uint64_t table_id, bool *done);
 static enum err sweep_batch(struct store *store, uint64_t table_id, const struct sweep *sweep,
                             struct row_key *low, bool *more);
@@ -82,7 +83,7 @@ static void run_expirer(void *arg)
 {
     struct expirer *expirer = arg;
     while (!atomic_load_explicit(&expirer->stopping, memory_order_acquire)) {
-        store_expire(expirer->store, store_age_ms(expirer->store));
+        store_expire(expirer->store, store_age_ms(expirer->store), &expirer->stopping);
         event_wait(&expirer->event, SWEEP_EVERY_MS);
     }
 }
@@ -100,15 +101,23 @@ bool item_expires(const struct table *table, struct bytes item, uint64_t *second
     return true;
 }
 
+/* A stop does not wait for all that is due: no further batch is begun. */
+static bool ends(struct sweep *sweep)
+{
+    bool stopping = atomic_load_explicit(sweep->stopping, memory_order_acquire);
+    sweep->failed = sweep->failed || stopping;
+    return stopping;
+}
+
 /* A table that cannot be done now (writes are throttled, the disk is full) is tried again the next
  * time. */
-void store_expire(struct store *store, uint64_t now_ms)
+void store_expire(struct store *store, uint64_t now_ms, const _Atomic bool *stopping)
 {
-    struct sweep sweep = {.now_s = now_ms / 1000};
+    struct sweep sweep = {.now_s = now_ms / 1000, .stopping = stopping};
     uint64_t table_id = 0;
     uint64_t low_s = view_take_low(store->view);
     sweep.from_s = low_s < store->swept_s ? low_s : store->swept_s;
-    for (;;) {
+    while (!ends(&sweep)) {
         const struct catalogue *catalogue = store_catalogue_pin(store);
         const struct table *table = catalogue_next_expiring(catalogue, table_id);
         table_id = table == NULL ? 0 : table->id;
@@ -126,15 +135,15 @@ void store_expire(struct store *store, uint64_t now_ms)
     store->swept_s = !sweep.failed && sweep.now_s > sweep.from_s ? sweep.now_s : sweep.from_s;
 }
 
-static enum err expire_table(struct store *store, uint64_t table_id, const struct sweep *sweep)
+static enum err expire_table(struct store *store, uint64_t table_id, struct sweep *sweep)
 {
     bool done = false;
     bool more = true;
     struct row_key low = {0};
-    for (unsigned chunks = 0; !done && chunks < FILL_CHUNKS_MAX; chunks++) {
+    for (unsigned chunks = 0; !done && chunks < FILL_CHUNKS_MAX && !ends(sweep); chunks++) {
         TRY(fill_chunk(store, table_id, &done));
     }
-    while (more) {
+    while (more && !ends(sweep)) {
         TRY(sweep_batch(store, table_id, sweep, &low, &more));
     }
     return OK;

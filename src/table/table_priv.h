@@ -417,8 +417,8 @@ void store_watch_space(struct store *store);
 struct expirer *expirer_open(struct store *store);
 void expirer_close(struct expirer *expirer);
 /* Makes the missing rows of tables that expire items, and deletes what is due; now_ms is an age's.
- * Blocks; one thread at a time. */
-void store_expire(struct store *store, uint64_t now_ms);
+ * Ends between two batches when stopping is set. Blocks; one thread at a time. */
+void store_expire(struct store *store, uint64_t now_ms, const _Atomic bool *stopping);
 /* Does the item (empty: none) of this table expire, and when? */
 bool item_expires(const struct table *table, struct bytes item, uint64_t *second);
 

@@ -9,6 +9,8 @@
 static const struct table_update on = {.set_expiry = true, .expiry_attribute = BYTES_INIT("n")};
 static const struct table_update off = {.set_expiry = true};
 
+static const _Atomic bool never = false;
+
 static void stop_expirer(struct world *world)
 {
     expirer_close(world->store->expirer);
@@ -124,7 +126,7 @@ static void rows_are_those_of_the_items(void)
     CHECK(put(&seat, "t", "untimed", LATER) == OK);
     CHECK(put(&seat, "t", "untimed", 0) == OK);
     CHECK(rows_in_all(world.store) == 3);
-    store_expire(world.store, 1000);
+    store_expire(world.store, 1000, &never);
     check_rows(world.store, 4);
     world_copy(&world, &copy);
     seat_fini(&seat);
@@ -138,7 +140,7 @@ static void rows_are_those_of_the_items(void)
     update_table(world.store, "t", off);
     CHECK(expiry_id_of(world.store) == 0 && rows_in_all(world.store) == 0);
     update_table(world.store, "t", on);
-    store_expire(world.store, 1000);
+    store_expire(world.store, 1000, &never);
     check_rows(world.store, 4);
     CHECK(delete_table(world.store, "t") == OK);
     CHECK(rows_in_all(world.store) == 0);
@@ -192,11 +194,11 @@ static void making_rows_goes_on_from_its_place(void)
     put_many(&seat);
     stop_expirer(&world);
     update_table(world.store, "t", on);
-    store_expire(world.store, 1000);
+    store_expire(world.store, 1000, &never);
     size_t made = rows_in_all(world.store);
     CHECK(made > 0 && made < MANY && !is_filled(world.store));
     world_copy(&world, &copy);
-    store_expire(world.store, 1000);
+    store_expire(world.store, 1000, &never);
     CHECK(is_filled(world.store));
     check_rows(world.store, MANY);
     seat_fini(&seat);
@@ -233,23 +235,46 @@ static void only_what_is_due_goes(void)
     CHECK(put(&seat, "t", "next", LATER + 11) == OK);
     CHECK(put(&seat, "t", "old", oldest) == OK);
     CHECK(put(&seat, "t", "ancient", oldest - 11) == OK);
-    store_expire(world.store, (uint64_t)LATER * 1000);
+    store_expire(world.store, (uint64_t)LATER * 1000, &never);
     CHECK(get(&seat, "t", "due") > 0 && get(&seat, "t", "old") == -1);
-    store_expire(world.store, now_ms);
+    store_expire(world.store, now_ms, &never);
     CHECK(get(&seat, "t", "due") == -1 && get(&seat, "t", "next") > 0);
     CHECK(get(&seat, "t", "ancient") > 0);
     /* What is due already when it is written, below all that was swept; and after a clock that was
      * set back. */
     CHECK(put(&seat, "t", "late", LATER - 1000) == OK);
-    store_expire(world.store, 1000);
+    store_expire(world.store, 1000, &never);
     CHECK(get(&seat, "t", "late") > 0);
-    store_expire(world.store, now_ms);
+    store_expire(world.store, now_ms, &never);
     CHECK(get(&seat, "t", "late") == -1);
-    store_expire(world.store, now_ms + 1000);
+    store_expire(world.store, now_ms + 1000, &never);
     CHECK(get(&seat, "t", "next") == -1);
     store_figures(world.store, &figures);
     CHECK(figures.expired == 4);
     check_rows(world.store, 1);
+    seat_fini(&seat);
+    world_close(&world);
+    world_remove(&world);
+}
+
+/* A stop finds nothing begun after it, and nothing forgotten the next time. */
+static void a_stop_leaves_what_is_due_for_later(void)
+{
+    static const _Atomic bool stopping = true;
+    struct world world;
+    struct seat seat;
+    world_init(&world);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_KEYS_ONLY);
+    seat_init(&seat, world.store);
+    CHECK(put(&seat, "t", "before", LATER) == OK);
+    stop_expirer(&world);
+    update_table(world.store, "t", on);
+    CHECK(put(&seat, "t", "due", LATER) == OK);
+    store_expire(world.store, (uint64_t)(LATER + 1) * 1000, &stopping);
+    CHECK(get(&seat, "t", "due") > 0 && rows_in_all(world.store) == 1);
+    store_expire(world.store, (uint64_t)(LATER + 1) * 1000, &never);
+    CHECK(get(&seat, "t", "due") == -1 && get(&seat, "t", "before") == -1);
     seat_fini(&seat);
     world_close(&world);
     world_remove(&world);
@@ -300,10 +325,10 @@ static void more_time_that_was_given_counts(void)
     }
     thread_start(&thread, ROLE_WORKER, "giver", give_more_time, &race);
     for (int i = 0; i < RACERS; i += 4) {
-        store_expire(world.store, (uint64_t)(LATER + i) * 1000);
+        store_expire(world.store, (uint64_t)(LATER + i) * 1000, &never);
     }
     thread_join(&thread);
-    store_expire(world.store, (uint64_t)(LATER + RACERS) * 1000);
+    store_expire(world.store, (uint64_t)(LATER + RACERS) * 1000, &never);
     size_t kept = 0;
     for (int i = 0; i < RACERS; i++) {
         CHECK((get(&seat, "t", race.keys[i]) > 0) == race.kept[i]);
@@ -320,6 +345,7 @@ int main(void)
     RUN(rows_are_those_of_the_items);
     RUN(making_rows_goes_on_from_its_place);
     RUN(only_what_is_due_goes);
+    RUN(a_stop_leaves_what_is_due_for_later);
     RUN(more_time_that_was_given_counts);
     return CHECK_RESULT();
 }
