@@ -2,6 +2,7 @@
 #include "ledger/ledger.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define STREAMS "DynamoDBStreams_20120810."
 
@@ -12,6 +13,12 @@ enum err ledger_call(struct ledger *ledger, const char *target, struct response 
 {
     enum err err =
         link_call(&ledger->link, &ledger->wire, target, buf_bytes(&ledger->body), response);
+    if (err == OK && response->status == 500 && ledger->plan.kill_by == KILL_BY_FAULT) {
+        /* The call that failed was one of this answer; it does not fail twice. Whoever judges the
+         * death knows whether a fault was allowed. */
+        setenv("LOST", "1", 1);
+        err = link_call(&ledger->link, &ledger->wire, target, buf_bytes(&ledger->body), response);
+    }
     if (err != OK) {
         link_close(&ledger->link);
         return ERR_IO;
