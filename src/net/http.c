@@ -338,23 +338,81 @@ static bool lines_are_plain(const struct exchange *exchange)
     return true;
 }
 
+/* How long the scheme and the authority of the absolute form are; 0: another form, or another
+ * scheme. */
+static size_t authority_end(struct bytes url, size_t *scheme)
+{
+    const char *text = (const char *)url.ptr;
+    *scheme = url.len > 7 && strncasecmp(text, "http://", 7) == 0    ? 7
+              : url.len > 8 && strncasecmp(text, "https://", 8) == 0 ? 8
+                                                                     : 0;
+    size_t end = *scheme;
+    while (*scheme > 0 && end < url.len && url.ptr[end] != '/' && url.ptr[end] != '?') {
+        end++;
+    }
+    return end;
+}
+
+/* A proxy's client sends the absolute form. Its authority must be the Host header's, or who reads
+ * the one serves another site than who reads the other. */
+static bool target_is_ours(struct bytes url, struct bytes host)
+{
+    if (url.len > 0 && (url.ptr[0] == '/' || url.ptr[0] == '*')) {
+        return true;
+    }
+    size_t scheme;
+    size_t end = authority_end(url, &scheme);
+    return end > scheme && end - scheme == host.len &&
+           strncasecmp((const char *)url.ptr + scheme, (const char *)host.ptr, host.len) == 0;
+}
+
 /* What a head says about its message. */
 struct head_facts {
+    struct bytes host;
     unsigned hosts;
     unsigned encodings;
     bool expects;
 };
 
+/* Is one of eight bytes below a blank, or delete? It may also say so of what stands beside one. */
+static bool may_have_control(const uint8_t *eight)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t x;
+    memcpy(&x, eight, sizeof(x));
+    uint64_t apart = x ^ ones * 0x7f;
+    return ((((x - ones * ' ') & ~x) | ((apart - ones) & ~apart)) & ones << 7) != 0;
+}
+
+/* RFC 9110, 5.5: no control characters but the tab. They are how a log line is forged. */
+static bool is_field_text(struct bytes value)
+{
+    size_t at = 0;
+    while (at < value.len) {
+        if (at + 8 <= value.len && !may_have_control(value.ptr + at)) {
+            at += 8;
+            continue;
+        }
+        uint8_t c = value.ptr[at++];
+        if ((c < ' ' && c != '\t') || c == 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static unsigned check_header(struct bytes name, struct bytes value, struct head_facts *facts)
 {
     if (name.len == 0 || memchr(name.ptr, ' ', name.len) != NULL ||
-        memchr(name.ptr, '\t', name.len) != NULL ||
-        (value.len > 0 && memchr(value.ptr, 0, value.len) != NULL)) {
+        memchr(name.ptr, '\t', name.len) != NULL || !is_field_text(value)) {
         return 400;
     }
     switch (name.ptr[0] | 0x20) {
     case 'h':
-        facts->hosts += name_is(name, "host") ? 1 : 0;
+        if (name_is(name, "host")) {
+            facts->hosts++;
+            facts->host = value;
+        }
         return 0;
     case 'c':
         return name_is(name, "content-length") && value.len == 0 ? 400 : 0;
@@ -406,7 +464,9 @@ static unsigned check_head(struct connection *connection)
         }
     }
     bool modern = parser->http_minor >= 1;
-    if (facts.hosts > 1 || (modern ? facts.hosts == 0 : facts.encodings > 0)) {
+    if (facts.hosts > 1 || (modern ? facts.hosts == 0 : facts.encodings > 0) ||
+        (facts.hosts > 0 &&
+         !target_is_ours(at_place(exchange, exchange->url_at, exchange->url_len), facts.host))) {
         return 400;
     }
     if (exchange->complete) {
@@ -439,29 +499,20 @@ static enum http_verb verb_of(unsigned method)
     return listed ? verbs[method] : HTTP_METHOD_OTHER;
 }
 
-/* A proxy's client sends the absolute form: its authority is the Host header's matter. */
-static struct bytes without_authority(struct bytes url)
-{
-    const size_t scheme = url.len > 7 && strncasecmp((const char *)url.ptr, "http://", 7) == 0 ? 7
-                          : url.len > 8 && strncasecmp((const char *)url.ptr, "https://", 8) == 0
-                              ? 8
-                              : 0;
-    if (scheme == 0) {
-        return url;
-    }
-    const uint8_t *slash = memchr(url.ptr + scheme, '/', url.len - scheme);
-    return slash == NULL ? BYTES("/") : bytes_of(slash, (size_t)(url.ptr + url.len - slash));
-}
-
 static void set_target(struct http_request *request, struct bytes url)
 {
-    url = without_authority(url);
+    size_t scheme;
+    size_t authority = authority_end(url, &scheme);
+    url = bytes_of(url.ptr + authority, url.len - authority);
     const uint8_t *question = url.len == 0 ? NULL : memchr(url.ptr, '?', url.len);
     request->path = url;
     request->query = BYTES_NONE;
     if (question != NULL) {
         request->path = bytes_of(url.ptr, (size_t)(question - url.ptr));
         request->query = bytes_of(question + 1, url.len - request->path.len - 1);
+    }
+    if (request->path.len == 0) {
+        request->path = BYTES("/");
     }
 }
 
