@@ -196,13 +196,16 @@ static void write_again(struct log *log, uint64_t number)
     pthread_mutex_unlock(&log->mutex);
 }
 
-enum err index_load(struct log *log, const struct segment *segment, struct segment_index **out)
+enum err index_load(struct log *log, const struct segment *wanted, struct segment_index **out)
 {
+    struct segment copy = *wanted;
+    const struct segment *segment = &copy;
     struct frame_reader reader;
     struct frame_header header;
     struct bytes payload;
     char path[4200];
     segment_path(log, segment->number, path, sizeof(path));
+    TRY(segment_measure(log, &copy));
     TRY(frame_reader_open(&reader, path, segment->number, log->id));
     struct segment_index *index = index_new();
     enum err err = ERR_NOT_FOUND;

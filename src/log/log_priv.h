@@ -124,9 +124,11 @@ struct segment {
     uint64_t size;
     uint64_t first_commit; /* UINT64_MAX: no frame yet */
     uint64_t last_commit;
-    uint64_t last_time_ms;
-    uint64_t used; /* bytes of frames, to the next sector */
+    uint64_t last_time_ms; /* unmeasured: of the next one's first frame, which is never less */
+    uint64_t used;         /* bytes of frames, to the next sector */
     enum segment_state state;
+    bool unmeasured;    /* sealed, and its headers were not read: used, indexed and index_at are not
+                           known (segment_measure) */
     bool indexed;       /* its index frame is known to be on disk */
     bool index_refused; /* none can be made: its frames are damaged */
     uint64_t index_at;
@@ -242,7 +244,7 @@ MUST_USE enum err index_write(struct log *log, struct segment *segment,
                               const struct segment_index *index);
 /* Reads it from disk, or makes it from the frames; one that is damaged is then written again by the
  * worker. The caller frees it. */
-MUST_USE enum err index_load(struct log *log, const struct segment *segment,
+MUST_USE enum err index_load(struct log *log, const struct segment *wanted,
                              struct segment_index **out);
 
 /* Notes that commit was written, bytes after the mark before. Under the mutex, or before threads.
@@ -263,6 +265,9 @@ MUST_USE enum err log_id_read(struct log *log, struct log_report *report);
 /* OK when there is no segment either: a new log. ERR_DAMAGED with the report filled. */
 MUST_USE enum err log_id_missing(struct log *log, struct log_report *report);
 MUST_USE enum err recover(struct log *log, struct log_report *report);
+/* Fills the caller's own copy of a segment that recovery has not measured, and the log's. Any
+ * thread, not under the mutex. ERR_NOT_FOUND: the file was removed. ERR_DAMAGED is noted. */
+MUST_USE enum err segment_measure(struct log *log, struct segment *copy);
 /* Reads a frame at offset into memory that grows; *frame_len 0: no valid frame here (and why). */
 struct frame_reader {
     int fd;

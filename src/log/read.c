@@ -241,6 +241,7 @@ enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg)
         struct frame_header header;
         struct bytes payload;
         char path[4200];
+        TRY(segment_measure(log, &segment));
         segment_path(log, segment.number, path, sizeof(path));
         TRY(frame_reader_open(&reader, path, segment.number, log->id));
         enum err err = OK;
@@ -283,7 +284,8 @@ uint64_t log_commit_before(struct log *log, uint64_t time_ms)
     struct bytes payload;
     char path[4200];
     segment_path(log, boundary.number, path, sizeof(path));
-    if (!inside || frame_reader_open(&reader, path, boundary.number, log->id) != OK) {
+    if (!inside || segment_measure(log, &boundary) != OK ||
+        frame_reader_open(&reader, path, boundary.number, log->id) != OK) {
         return commit;
     }
     for (uint64_t at = 0; at < boundary.used;

@@ -382,6 +382,7 @@ enum err scan_list(struct scan *scan)
             if (frame_reader_bytes(&reader, 0, HEADER, &sector) == OK) {
                 if (frame_header_read(sector, log->id, segment->number, &header)) {
                     segment->first_commit = header.first_commit;
+                    segment->last_time_ms = header.time_ms; /* until it is measured */
                 } else if (frame_is_of_other_log(sector, segment->number)) {
                     err = damaged_file(scan->report, path,
                                        "It belongs to another log than the file id beside it");
@@ -395,8 +396,8 @@ enum err scan_list(struct scan *scan)
     return err;
 }
 
-/* A segment wholly in the view: only its shape is learnt, by its headers, and its end frame, which
- * the next segment's first frame must follow, or the one that is written in place of a torn one. */
+/* The shape of a segment that is wholly in the view, by its headers, and its end frame, which the
+ * next segment's first frame must follow, or the one that is written in place of a torn one. */
 static enum err measure(struct scan *scan, struct segment *segment)
 {
     struct frame_reader reader;
@@ -437,6 +438,63 @@ static enum err measure(struct scan *scan, struct segment *segment)
     return ended ? OK
                  : scan_damage(scan, segment->number, at,
                                "A frame in the middle of the log is damaged");
+}
+
+enum err segment_measure(struct log *log, struct segment *copy)
+{
+    if (!copy->unmeasured) {
+        return OK;
+    }
+    struct log_report report = {0};
+    struct scan scan = {.log = log, .report = &report};
+    uint64_t last_commit = copy->last_commit;
+    enum err err = measure(&scan, copy);
+    if (err == OK && copy->last_commit != last_commit) {
+        err = scan_damage(&scan, copy->number, copy->used,
+                          "The next segment's first frame does not follow the last one of this");
+    }
+    if (err != OK) {
+        if (err == ERR_DAMAGED) {
+            NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", report.file),
+                 NOTE_U("offset", report.offset), NOTE_S("reason", report.reason));
+        }
+        return err;
+    }
+    copy->unmeasured = false;
+    pthread_mutex_lock(&log->mutex);
+    struct segment *segment = scan_find(log, copy->number);
+    if (segment != NULL && segment->unmeasured) {
+        segment->last_time_ms = copy->last_time_ms;
+        segment->used = copy->used;
+        segment->indexed = copy->indexed;
+        segment->index_at = copy->index_at;
+        segment->unmeasured = false;
+        pthread_cond_signal(&log->worker_wake); /* its index may be missing */
+    }
+    pthread_mutex_unlock(&log->mutex);
+    return OK;
+}
+
+/* What the next segment's first frame says of one wholly in the view. That does not do for the last
+ * one before the scan, whose end frame the scan follows, nor where a first frame is missing: those
+ * are measured. Numbers have no gap: each segment is made under the one after the newest. */
+static enum err take_held(struct scan *scan, struct segment *segment, const struct segment *start)
+{
+    const struct segment *next = segment->next;
+    if (next->number != segment->number + 1) {
+        TRY(measure(scan, segment));
+        return scan_damage(scan, segment->number + 1, 0,
+                           "The segment that the one before it names is missing");
+    }
+    if (next == start || segment->first_commit == UINT64_MAX || next->first_commit == UINT64_MAX ||
+        next->first_commit < segment->first_commit) {
+        return measure(scan, segment);
+    }
+    segment->state = SEGMENT_SEALED;
+    segment->unmeasured = true;
+    segment->last_commit = next->first_commit - 1;
+    segment->last_time_ms = next->last_time_ms;
+    return OK;
 }
 
 struct segment *scan_find(struct log *log, uint64_t number)
@@ -595,7 +653,7 @@ enum err recover(struct log *log, struct log_report *report)
                            "The log begins after the newest commit that the view holds");
     }
     for (struct segment *segment = log->first; segment != start; segment = segment->next) {
-        TRY(measure(&scan, segment));
+        TRY(take_held(&scan, segment, start));
     }
     atomic_store_explicit(&log->first_commit,
                           log->first->first_commit == UINT64_MAX ? 1 : log->first->first_commit,

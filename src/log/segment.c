@@ -209,6 +209,12 @@ static bool worker_index(struct log *log)
     struct segment copy = *segment; /* readers change and copy it under the mutex */
     struct segment_index *index = segment->index;
     pthread_mutex_unlock(&log->mutex);
+    if (copy.unmeasured) { /* whether it has its index is not known yet */
+        enum err measured = segment_measure(log, &copy);
+        pthread_mutex_lock(&log->mutex);
+        segment->index_refused = measured != OK;
+        return true;
+    }
     enum err err = index != NULL ? OK : index_load(log, &copy, &index);
     bool made = err == OK;
     if (made && !copy.indexed) {

@@ -409,10 +409,101 @@ static void a_missing_segment_is_damage(void)
     for (unsigned i = 0; i < 200; i++) {
         append(log, 3, 1000);
     }
+    uint64_t last = log_last(log);
     CHECK(log_close(log, false) == OK);
     snprintf(path, sizeof(path), "%s/%020d.log", dir, 2);
     CHECK(unlink(path) == 0);
     CHECK(open_log(0, ERR_DAMAGED, &report) == NULL);
+    CHECK(open_log(last, ERR_DAMAGED, &report) == NULL); /* the view holds all that was in it */
+    CHECK(strstr(report.file, "00002.log") != NULL);
+}
+
+static off_t second_frame(const char *path, uint64_t id, uint64_t segment)
+{
+    uint8_t sector[SECTOR];
+    struct frame_header header = {0};
+    int fd = open(path, O_RDONLY);
+    CHECK(pread(fd, sector, sizeof(sector), 0) == sizeof(sector));
+    CHECK(frame_header_read(bytes_of(sector, sizeof(sector)), id, segment, &header));
+    close(fd);
+    return (off_t)sectors_of(HEADER + (uint64_t)header.payload_len);
+}
+
+static enum err read_after(struct log *log, uint64_t commit, struct log_read *read)
+{
+    static struct arena arena;
+    arena_init(&arena, 0);
+    *read = (struct log_read){.stream = 1,
+                              .after = {commit, LOG_INDEX_END},
+                              .until = UINT64_MAX,
+                              .hash_high = UINT64_MAX,
+                              .records_max = 1000000,
+                              .bytes_max = 64 << 20,
+                              .mode = LOG_READ_BLOCKING,
+                              .arena = &arena};
+    enum err err = log_read(log, read);
+    arena_fini(&arena);
+    return err;
+}
+
+/* What the view holds is not read at a start: its length does not matter, and damage there is told
+ * by whoever reads it. */
+static void damage_in_what_the_view_holds_is_told_by_reading_it(void)
+{
+    struct log_report report;
+    struct log_read read;
+    uint64_t commits[7] = {0};
+    char path[400];
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    for (unsigned i = 1; i < 7; i++) {
+        fill_segments(log, 1);
+        commits[i] = log_last(log); /* in segment i */
+    }
+    uint64_t id = log_id(log);
+    CHECK(log_close(log, false) == OK);
+    snprintf(path, sizeof(path), "%s/%020d.log", dir, 3);
+    change(path, second_frame(path, id, 3), "damage", 6);
+    log = open_log(commits[6], OK, &report);
+    CHECK(report.bytes_scanned < 3 * 256 * 1024);
+    CHECK(log_first(log) == 1);
+    CHECK(read_after(log, commits[4], &read) == OK && read.at_end);
+    CHECK(read.reached.commit == commits[6]);
+    CHECK(read_after(log, 0, &read) == ERR_DAMAGED ||
+          (read.reached.commit < commits[3] &&
+           read_after(log, read.reached.commit, &read) == ERR_DAMAGED));
+    struct counting counting = {.index = UINT32_MAX - 1};
+    CHECK(log_replay(log, 0, count_record, &counting) == ERR_DAMAGED);
+    CHECK(counting.commit < commits[3]);
+    log_set_trim(log, commits[6]);
+    for (int i = 0; i < 500 && log_first(log) <= commits[4]; i++) {
+        thread_pause_ms(10);
+    }
+    CHECK(log_first(log) > commits[4]);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(commits[6], OK, &report);
+    CHECK(log_close(log, false) == OK);
+}
+
+static void times_are_found_in_what_the_view_holds(void)
+{
+    struct log_report report;
+    struct log_figures figures = {0};
+    uint64_t last = 0;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    while (figures.segments < 8) {
+        append_at(log, 1000 + log_last(log), 1, 9000);
+        log_figures(log, &figures);
+    }
+    last = log_last(log);
+    CHECK(log_close(log, false) == OK);
+    log = open_log(last, OK, &report);
+    for (uint64_t commit = last; commit > 0; commit--) { /* commit's time is 999 + commit */
+        CHECK(log_commit_before(log, 1000 + commit) == commit);
+    }
+    CHECK(replay(log, 0) == last);
+    CHECK(log_close(log, false) == OK);
 }
 
 static void a_missing_index_is_made_again(void)
@@ -726,6 +817,8 @@ int main(void)
     RUN(a_frame_in_another_frames_place_is_damage);
     RUN(a_log_without_its_id_is_damage_and_stays_as_it_is);
     RUN(a_missing_segment_is_damage);
+    RUN(damage_in_what_the_view_holds_is_told_by_reading_it);
+    RUN(times_are_found_in_what_the_view_holds);
     RUN(a_missing_index_is_made_again);
     RUN(a_torn_first_frame_of_a_segment_keeps_the_chain);
     RUN(trimmed_segments_go);
