@@ -86,8 +86,7 @@ enum err decode_tell_violations(struct decode *decode, unsigned stage)
     if (count > 1 && !alone) {
         buf_printf(&text, "%zu validation errors detected: ", count);
     } else if ((first->field->flags & FIELD_BARE) == 0 || decode->old_words) {
-        bool bare = first->kind == VIOLATES_CONTROL_PRESENCE ||
-                    first->kind == VIOLATES_CONTROL_LENGTH || first->kind == VIOLATES_NARROW_SET;
+        bool bare = first->kind == VIOLATES_CONTROL_PRESENCE || first->kind == VIOLATES_NARROW_SET;
         buf_add_cstr(&text, bare ? "" : ENVELOPE_ONE);
     }
     for (const struct violation *v = first; v != NULL; v = v->next) {
@@ -116,6 +115,9 @@ static enum err constrain_field(struct decode *decode, const struct field *field
     char *place = (char *)base + field->offset;
     bool given = field->given != 0 && *(const bool *)((char *)base + field->given);
     bool required = (field->flags & FIELD_REQUIRED) != 0;
+    if ((field->flags & FIELD_OWN_WORDS) != 0) {
+        return OK;
+    }
     switch (field->type) {
     case FIELD_STRING: {
         struct bytes text = *(const struct bytes *)(const void *)place;
@@ -209,7 +211,9 @@ static enum err constrain_stray(struct decode *decode, const struct field *field
 static enum err constrain_name(struct decode *decode, const struct field *field, struct bytes name,
                                const struct nest *nest)
 {
-    bool control = field->form == FORM_CONTROL_NAME;
+    bool control = field->form == FORM_CONTROL_NAME || field->form == FORM_CONTROL_START;
+    bool pattern_first =
+        field->form == FORM_TABLE_NAME_PATTERN || field->form == FORM_CONTROL_START;
     if (name.ptr == NULL) {
         if ((field->flags & FIELD_REQUIRED) == 0) {
             return OK;
@@ -220,22 +224,20 @@ static enum err constrain_name(struct decode *decode, const struct field *field,
     if (bytes_start_with(name, BYTES("arn:")) && name.len <= TABLE_ARN_MAX) {
         return OK;
     }
-    bool fits = has_name_characters(name);
-    if (field->form == FORM_TABLE_NAME_PATTERN && !fits) {
+    bool fits = has_name_characters(name) && (name.len > 0 || !control);
+    if (pattern_first && !fits) {
         TRY(violate(decode, field, VIOLATES_PATTERN, 0, name, nest));
     }
     if (name.len < TABLE_NAME_MIN || name.len > TABLE_NAME_MAX) {
         bool below = name.len < TABLE_NAME_MIN;
-        enum violation_kind kind = control ? VIOLATES_CONTROL_LENGTH
-                                   : below ? VIOLATES_LENGTH_MIN
-                                           : VIOLATES_LENGTH_MAX;
-        int64_t bound = name.len == 0 ? 1 : below ? TABLE_NAME_MIN : TABLE_NAME_MAX;
-        TRY(violate(decode, field, kind, bound, name, nest));
-        if (field->form == FORM_TABLE_NAME || control) {
+        int64_t least = name.len == 0 && !control ? 1 : TABLE_NAME_MIN;
+        TRY(violate(decode, field, below ? VIOLATES_LENGTH_MIN : VIOLATES_LENGTH_MAX,
+                    below ? least : TABLE_NAME_MAX, name, nest));
+        if (field->form == FORM_TABLE_NAME) {
             return OK;
         }
     }
-    if (field->form != FORM_TABLE_NAME_PATTERN && !fits) {
+    if (!pattern_first && !fits) {
         return violate(decode, field, VIOLATES_PATTERN, 0, name, nest);
     }
     return OK;
@@ -378,10 +380,12 @@ static enum err violate_as(struct decode *decode, const struct field *field,
     if (violation == NULL || path.ptr == NULL || wire_path.ptr == NULL) {
         return ERR_NOMEM;
     }
-    /* An empty name is told before everything else, and alone. */
-    bool empty_name = nest == NULL && kind == VIOLATES_LENGTH_MIN && value.len == 0 &&
-                      (field->form != FORM_ANY || field->type == FIELD_MAP);
-    bool first = empty_name || kind == VIOLATES_CONTROL_PRESENCE || kind == VIOLATES_CONTROL_LENGTH;
+    /* An empty name is told before everything else, and alone; not in the control plane. */
+    bool named_first = field->form != FORM_ANY || field->type == FIELD_MAP;
+    bool control = field->form == FORM_CONTROL_NAME || field->form == FORM_CONTROL_START;
+    bool empty_name =
+        nest == NULL && kind == VIOLATES_LENGTH_MIN && value.len == 0 && named_first && !control;
+    bool first = empty_name || kind == VIOLATES_CONTROL_PRESENCE;
     *violation = (struct violation){.field = field,
                                     .kind = kind,
                                     .stage = first ? 0 : field->stage,
@@ -469,11 +473,6 @@ static void render(struct buf *out, const struct violation *violation, bool old)
                    field->name.ptr);
         return;
     }
-    if (violation->kind == VIOLATES_CONTROL_LENGTH) {
-        buf_printf(out, "%s must be at least %d characters long and at most %d characters long",
-                   field->name.ptr, TABLE_NAME_MIN, TABLE_NAME_MAX);
-        return;
-    }
     if (violation->kind == VIOLATES_NARROW_SET) {
         buf_add_cstr(out, field->set->narrow);
         return;
@@ -521,7 +520,6 @@ static void render(struct buf *out, const struct violation *violation, bool old)
         break;
     case VIOLATES_NARROW_SET:
     case VIOLATES_CONTROL_PRESENCE:
-    case VIOLATES_CONTROL_LENGTH:
     case VIOLATES_MAP_NAMES:
     case VIOLATES_MAP_VALUES:
         break;

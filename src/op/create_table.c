@@ -37,6 +37,7 @@ static enum err create_table_run(struct op_call *call, struct reader *reader,
                                  struct changes *changes);
 static enum err check_billing(struct op_call *call);
 static enum err check_schema(struct op_call *call);
+static enum err check_key_types(struct op_call *call);
 static enum err check_on_demand(struct op_call *call, const char *member, bool given,
                                 int64_t units);
 static enum err check_stream(struct op_call *call);
@@ -62,11 +63,11 @@ static const struct field create_table_in_fields[] = {
      AT(create_table_in, on_demand), GIVEN(create_table_in, has_on_demand)},
     {NAME("StreamSpecification"), .type = FIELD_STRUCT, .shape = &shape_stream_in,
      AT(create_table_in, stream), GIVEN(create_table_in, has_stream)},
-    {NAME("TableClass"), .type = FIELD_ENUM, .stage = 1, .set = &set_table_class,
-     AT(create_table_in, class)},
+    {NAME("TableClass"), .type = FIELD_ENUM, .flags = FIELD_BARE, .stage = 2,
+     .set = &set_table_class, AT(create_table_in, class)},
     {NAME("DeletionProtectionEnabled"), .type = FIELD_BOOL, AT(create_table_in, protected)},
-    {NAME("Tags"), .type = FIELD_LIST, .stage = 1, .max = TAGS_MAX, .shape = &shape_tag_in,
-     AT(create_table_in, tags), COUNTED(create_table_in, tag_count)},
+    {NAME("Tags"), .type = FIELD_LIST, .shape = &shape_tag_in, AT(create_table_in, tags),
+     COUNTED(create_table_in, tag_count)},
     {NAME("SSESpecification"), .type = FIELD_STRUCT, .shape = &shape_encryption_in,
      AT(create_table_in, encryption), GIVEN(create_table_in, has_encryption)},
     MEMBER_UNBUILT("GlobalSecondaryIndexes"),
@@ -110,11 +111,11 @@ static enum err create_table_check(struct op_call *call)
                      "Tables named " RESERVED_PREFIX
                      "* belong to the server and cannot be created");
     }
+    TRY(check_tags(call, in->tags, in->tag_count));
     TRY(check_billing(call));
     TRY(check_schema(call));
     TRY(check_stream(call));
     TRY(check_encryption(call, &in->encryption));
-    TRY(check_tags(call, in->tags, in->tag_count));
     choose_id(in->id);
     return OK;
 }
@@ -164,6 +165,9 @@ static enum err check_billing(struct op_call *call)
         return fault(call, FAULT_VALIDATION,
                      INVALID_VALUES "ReadCapacityUnits and WriteCapacityUnits must both be "
                                     "specified when BillingMode is PROVISIONED");
+    } else {
+        TRY(check_units(call, "ReadCapacityUnits", in->throughput.read));
+        TRY(check_units(call, "WriteCapacityUnits", in->throughput.write));
     }
     TRY(check_on_demand(call, "MaxReadRequestUnits", in->on_demand.has_read, in->on_demand.read));
     return check_on_demand(call, "MaxWriteRequestUnits", in->on_demand.has_write,
@@ -194,32 +198,45 @@ static enum err check_on_demand(struct op_call *call, const char *member, bool g
 static enum err check_schema(struct op_call *call)
 {
     const struct create_table_in *in = call->in;
-    if (in->keys[0].type != KEY_TYPE_HASH) {
-        return fault(call, FAULT_VALIDATION,
-                     "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
-    }
-    if (in->key_count == 2 && bytes_equal(in->keys[0].name, in->keys[1].name)) {
-        return fault(call, FAULT_VALIDATION,
-                     "Both the Hash Key and the Range Key element in the KeySchema have the same "
-                     "name");
-    }
-    if (in->key_count == 2 && in->keys[1].type != KEY_TYPE_RANGE) {
-        return fault(call, FAULT_VALIDATION,
-                     "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
-    }
     if (in->definition_count < in->key_count) {
         return fault(call, FAULT_VALIDATION,
                      "Invalid KeySchema: Some index key attribute have no definition");
+    }
+    for (size_t i = 0; i < in->definition_count && i < LIST_DECODED_MAX; i++) {
+        if (definition_of(in, in->definitions[i].name) != &in->definitions[i]) {
+            return fault(call, FAULT_VALIDATION, "Attribute Name is duplicated: %.*s",
+                         BYTES_FMT(in->definitions[i].name));
+        }
     }
     for (size_t i = 0; i < in->key_count; i++) {
         if (definition_of(in, in->keys[i].name) == NULL) {
             return fault_definitions(call);
         }
     }
+    TRY(check_key_types(call));
     if (in->definition_count != in->key_count) {
         return fault(call, FAULT_VALIDATION,
                      INVALID_VALUES "Number of attributes in KeySchema does not exactly match "
                                     "number of attributes defined in AttributeDefinitions");
+    }
+    return OK;
+}
+
+static enum err check_key_types(struct op_call *call)
+{
+    const struct create_table_in *in = call->in;
+    if (in->key_count == 2 && bytes_equal(in->keys[0].name, in->keys[1].name)) {
+        return fault(call, FAULT_VALIDATION,
+                     "Both the Hash Key and the Range Key element in the KeySchema have the same "
+                     "name");
+    }
+    if (in->keys[0].type != KEY_TYPE_HASH) {
+        return fault(call, FAULT_VALIDATION,
+                     "Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
+    }
+    if (in->key_count == 2 && in->keys[1].type != KEY_TYPE_RANGE) {
+        return fault(call, FAULT_VALIDATION,
+                     "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
     }
     return OK;
 }

@@ -19,8 +19,13 @@ static const char *const status_names[] = {[STATUS_CREATING] = "CREATING",
                                            [STATUS_DELETING] = "DELETING"};
 
 const struct enum_set set_billing_mode = ENUM_SET(billing_names, "[PROVISIONED, PAY_PER_REQUEST]");
-const struct enum_set set_table_class =
-    ENUM_SET(class_names, "[STANDARD, STANDARD_INFREQUENT_ACCESS]");
+const struct enum_set set_table_class = {
+    .names = class_names,
+    .count = sizeof(class_names) / sizeof(class_names[0]),
+    .text = "[STANDARD, STANDARD_INFREQUENT_ACCESS]",
+    .bare = "Invalid table-class parameter provided. Please try again with a valid table-class "
+            "value: [STANDARD, STANDARD_INFREQUENT_ACCESS].",
+};
 const struct enum_set set_key_type = ENUM_SET(key_type_names, "[HASH, RANGE]");
 const struct enum_set set_attribute_type = ENUM_SET(attribute_type_names, "[B, N, S]");
 const struct enum_set set_stream_view =

@@ -50,6 +50,11 @@ struct stream_specification {
     enum stream_view view;
 };
 
+#define CAPACITY_UNITS_MAX 1000000000000
+#define TAG_KEY_MAX 128   /* characters */
+#define TAG_VALUE_MAX 256 /* characters */
+
+/* ptr NULL: not given. */
 struct table_tag {
     struct bytes key;
     struct bytes value;
@@ -114,6 +119,8 @@ struct table_out {
     struct table_description table;
 };
 
+/* ValidationException for more units than any table may have. */
+MUST_USE enum err check_units(struct op_call *call, const char *member, int64_t units);
 /* Only the store's own key is there, so asking for none is all that is granted. */
 MUST_USE enum err check_encryption(struct op_call *call, const struct encryption *asked);
 /* Settings as an item in the arena. */

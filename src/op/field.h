@@ -36,7 +36,8 @@ enum field_form {
     FORM_TABLE_NAME,         /* one fault: length, else pattern */
     FORM_TABLE_NAME_LENGTH,  /* both faults, length first */
     FORM_TABLE_NAME_PATTERN, /* both faults, pattern first */
-    FORM_CONTROL_NAME,       /* the control plane's own texts for absence and length */
+    FORM_CONTROL_NAME,       /* both, length first; the control plane's own text for absence */
+    FORM_CONTROL_START,      /* the same, pattern first */
 };
 
 enum field_flag {
@@ -49,6 +50,7 @@ enum field_flag {
     FIELD_DEEP_START = 128, /* the same, where too deep a value is told as of a start key */
     FIELD_NATURAL = 256,    /* FIELD_INTEGER: 0 is its least value */
     FIELD_ALONE = 512,      /* its fault is told alone, not joined with those after it */
+    FIELD_OWN_WORDS = 1024, /* its bounds are told by the operation, in words of its own */
     FIELD_KEEP_ZERO = 16    /* in answers: shown also when it is 0 */
 };
 
@@ -107,7 +109,6 @@ enum violation_kind {
     VIOLATES_SET,
     VIOLATES_NARROW_SET,
     VIOLATES_CONTROL_PRESENCE,
-    VIOLATES_CONTROL_LENGTH,
     VIOLATES_MAP_NAMES,
     VIOLATES_MAP_VALUES
 };

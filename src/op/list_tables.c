@@ -20,7 +20,7 @@ static enum err list_tables_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes);
 
 static const struct field list_tables_in_fields[] = {
-    {NAME("ExclusiveStartTableName"), .type = FIELD_STRING, .stage = 1, .form = FORM_CONTROL_NAME,
+    {NAME("ExclusiveStartTableName"), .type = FIELD_STRING, .stage = 1, .form = FORM_CONTROL_START,
      AT(list_tables_in, after)},
     {NAME("Limit"), .type = FIELD_INTEGER, .stage = 1, .min = 1, .max = LIST_TABLES_MAX,
      AT(list_tables_in, limit), GIVEN(list_tables_in, has_limit)},

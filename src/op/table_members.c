@@ -43,10 +43,10 @@ const struct shape shape_stream_in = {"StreamSpecification", stream_fields,
                                       sizeof(struct stream_specification)};
 
 static const struct field tag_fields[] = {
-    {NAME("Key"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 1, .max = 128,
-     AT(table_tag, key)},
-    {NAME("Value"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .max = 256,
-     AT(table_tag, value)},
+    {NAME("Key"), .type = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_OWN_WORDS, .min = 1,
+     .max = TAG_KEY_MAX, AT(table_tag, key)},
+    {NAME("Value"), .type = FIELD_STRING, .flags = FIELD_REQUIRED | FIELD_OWN_WORDS,
+     .max = TAG_VALUE_MAX, AT(table_tag, value)},
     {.type = FIELD_END},
 };
 const struct shape shape_tag_in = {"Tag", tag_fields, sizeof(struct table_tag)};
@@ -63,6 +63,15 @@ static const struct field encryption_fields[] = {
 };
 const struct shape shape_encryption_in = {"SSESpecification", encryption_fields,
                                           sizeof(struct encryption)};
+
+enum err check_units(struct op_call *call, const char *member, int64_t units)
+{
+    if (units <= CAPACITY_UNITS_MAX) {
+        return OK;
+    }
+    return fault(call, FAULT_VALIDATION, "Given value %lld for %s is out of bounds",
+                 (long long)units, member);
+}
 
 enum err check_encryption(struct op_call *call, const struct encryption *asked)
 {

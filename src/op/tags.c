@@ -1,8 +1,16 @@
 /* Tags of tables: see tags.h. */
 #include "op/tags.h"
 
+#include <ctype.h>
+
 #define RETENTION_MS_MAX ((uint64_t)36525 * 86400000) /* 100 years */
 
+#define TEXT_TOO_MANY "Number of Tags exceed the current limit for the provided ResourceArn"
+
+static enum err check_tag_key(struct op_call *call, struct bytes key);
+static bool is_tag_text(struct bytes text, size_t characters_max);
+static bool is_tag_character(uint32_t character);
+static uint32_t next_character(struct bytes *text);
 static bool parse_period(struct bytes text, uint64_t *ms);
 
 enum err check_resource_arn(struct op_call *call, struct bytes arn)
@@ -11,8 +19,17 @@ enum err check_resource_arn(struct op_call *call, struct bytes arn)
     const uint8_t *at = memmem(arn.ptr, arn.len, mark.ptr, mark.len);
     size_t from = at == NULL ? arn.len : (size_t)(at - arn.ptr) + mark.len;
     struct bytes name = bytes_of(arn.ptr + from, arn.len - from);
-    if (!bytes_start_with(arn, BYTES("arn:")) || name.len == 0 ||
-        memchr(name.ptr, '/', name.len) != NULL) {
+    if (!bytes_start_with(arn, BYTES("arn:"))) {
+        return fault(call, FAULT_VALIDATION, INVALID_VALUES "ARNs must start with 'arn:': %.*s",
+                     BYTES_FMT(arn));
+    }
+    if (memmem(arn.ptr, arn.len, "/index/", 7) != NULL) {
+        return fault(call, FAULT_VALIDATION,
+                     INVALID_VALUES "Invalid resource arn provided, only table or stream is "
+                                    "accepted. Provided resource arn: %.*s",
+                     BYTES_FMT(arn));
+    }
+    if (name.len == 0 || memchr(name.ptr, '/', name.len) != NULL) {
         return fault(call, FAULT_VALIDATION,
                      "Invalid TableArn: Invalid ResourceArn provided as input %.*s",
                      BYTES_FMT(arn));
@@ -36,17 +53,104 @@ enum err lookup_resource(struct op_call *call, struct reader *reader, struct byt
     return OK;
 }
 
-/* "The aws: prefix is reserved for AWS use", Amazon DynamoDB Developer Guide, Tagging. */
 enum err check_tags(struct op_call *call, const struct table_tag *tags, size_t count)
 {
-    for (size_t i = 0; i < count && i < LIST_DECODED_MAX; i++) {
-        if (bytes_start_with(tags[i].key, BYTES("aws:"))) {
-            return fault(call, FAULT_VALIDATION,
-                         INVALID_VALUES "Tag keys that begin with aws: are reserved: %.*s",
-                         BYTES_FMT(tags[i].key));
+    if (count > TAGS_MAX) {
+        return fault(call, FAULT_VALIDATION, TEXT_TOO_MANY);
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct bytes value = tags[i].value;
+        TRY(check_tag_key(call, tags[i].key));
+        if (value.ptr == NULL || !is_tag_text(value, TAG_VALUE_MAX)) {
+            return fault(call, FAULT_VALIDATION, "The Tag Value provided is invalid, Value: %.*s",
+                         BYTES_FMT(value.ptr == NULL ? BYTES("null") : value));
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (bytes_equal(tags[i].key, tags[j].key)) {
+                return fault(call, FAULT_VALIDATION,
+                             "Duplicate Tag Keys provided as input: Duplicate Tag Key found %.*s",
+                             BYTES_FMT(tags[i].key));
+            }
         }
     }
     return OK;
+}
+
+enum err check_tag_keys(struct op_call *call, const struct bytes *keys, size_t count)
+{
+    if (count > TAGS_MAX) {
+        return fault(call, FAULT_VALIDATION, TEXT_TOO_MANY);
+    }
+    for (size_t i = 0; i < count; i++) {
+        TRY(check_tag_key(call, keys[i]));
+    }
+    return OK;
+}
+
+/* "The aws: prefix is reserved for AWS use", Amazon DynamoDB Developer Guide, Tagging. */
+static enum err check_tag_key(struct op_call *call, struct bytes key)
+{
+    if (key.len == 0 || !is_tag_text(key, TAG_KEY_MAX)) {
+        return fault(call, FAULT_VALIDATION, "The Tag Key provided is invalid, Key: %.*s",
+                     BYTES_FMT(key.ptr == NULL ? BYTES("null") : key));
+    }
+    if (bytes_start_with(key, BYTES("aws:"))) {
+        return fault(call, FAULT_VALIDATION, "Tag Key cannot be prefixed with aws:, Key: %.*s",
+                     BYTES_FMT(key));
+    }
+    return OK;
+}
+
+static bool is_tag_text(struct bytes text, size_t characters_max)
+{
+    size_t count = 0;
+    for (; text.len > 0; count++) {
+        if (count == characters_max || !is_tag_character(next_character(&text))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "Letters, white space, and numbers, plus the special characters + - = . _ : /" (the guide) and @.
+ * Beyond ASCII these are the blocks that hold symbols and nothing else; all others pass. */
+static bool is_tag_character(uint32_t character)
+{
+    static const struct {
+        uint32_t first;
+        uint32_t last;
+    } symbols[] = {{0x80, 0x9f},       {0xa1, 0xa9},       {0xab, 0xb1},       {0xb4, 0xb4},
+                   {0xb6, 0xb8},       {0xbb, 0xbb},       {0xbf, 0xbf},       {0xd7, 0xd7},
+                   {0xf7, 0xf7},       {0x200b, 0x2027},   {0x202a, 0x202e},   {0x2030, 0x205e},
+                   {0x20a0, 0x20ff},   {0x2190, 0x245f},   {0x2500, 0x2775},   {0x2794, 0x2bff},
+                   {0x3001, 0x3004},   {0xe000, 0xf8ff},   {0xfe00, 0xfe6f},   {0xfff0, 0xffff},
+                   {0x1f000, 0x1f0ff}, {0x1f110, 0x1faff}, {0xe0000, 0x10ffff}};
+    if (character < 0x80) {
+        return isalnum((int)character) ||
+               (character != 0 && strchr(" +-=._:/@", (int)character) != NULL);
+    }
+    for (size_t i = 0; i < sizeof(symbols) / sizeof(symbols[0]); i++) {
+        if (character >= symbols[i].first && character <= symbols[i].last) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes a character off text that is UTF-8. */
+static uint32_t next_character(struct bytes *text)
+{
+    uint8_t lead = text->ptr[0];
+    size_t more = lead < 0xc0 ? 0 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    uint32_t character = more == 0 ? lead : lead & (0x3fu >> more);
+    size_t at = 1;
+    for (; at <= more && at < text->len; at++) {
+        character = character << 6 | (text->ptr[at] & 0x3fu);
+    }
+    *text = bytes_of(text->ptr + at, text->len - at);
+    return character;
 }
 
 enum err tags_add(struct op_call *call, struct bytes before, const struct table_tag *tags,
@@ -65,8 +169,7 @@ enum err tags_add(struct op_call *call, struct bytes before, const struct table_
     }
     TRY(item_build_end(&build, after));
     if (count > LIST_DECODED_MAX || item_count(*after) > TAGS_MAX) {
-        return fault(call, FAULT_VALIDATION,
-                     "Number of Tags exceed the current limit for the provided ResourceArn");
+        return fault(call, FAULT_VALIDATION, TEXT_TOO_MANY);
     }
     return OK;
 }

@@ -9,7 +9,6 @@
 /* A tag of ours: how long stream records of the table are kept: minutes, hours or days ("90m",
  * "12h", "7d"), up to 100 years, or "forever". */
 #define TAG_RETENTION "headwater:stream-retention"
-#define TAG_KEY_MAX 128
 #define RESOURCE_ARN_MAX 1283
 
 #define MEMBER_RESOURCE(structure)                                                                 \
@@ -23,8 +22,11 @@ MUST_USE enum err check_resource_arn(struct op_call *call, struct bytes arn);
 /* The table of an ARN, or ResourceNotFoundException in the words of tags. */
 MUST_USE enum err lookup_resource(struct op_call *call, struct reader *reader, struct bytes arn,
                                   const struct table **table);
-/* Keys of tags that nobody may give: ValidationException. */
+/* ValidationException for more tags than a table may have, for keys or values that are none, and
+ * for a key that comes twice. */
 MUST_USE enum err check_tags(struct op_call *call, const struct table_tag *tags, size_t count);
+/* The same for the keys of tags to be taken away; `count` of them in the request. */
+MUST_USE enum err check_tag_keys(struct op_call *call, const struct bytes *keys, size_t count);
 /* The tags before and then these, of which the last of a key counts; an item in the arena. More
  * than TAGS_MAX are refused. */
 MUST_USE enum err tags_add(struct op_call *call, struct bytes before, const struct table_tag *tags,

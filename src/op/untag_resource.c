@@ -38,21 +38,11 @@ const struct op op_untag_resource = {
 static enum err untag_resource_check(struct op_call *call)
 {
     const struct untag_resource_in *in = call->in;
-    for (size_t i = 0; i < in->key_count && i < LIST_DECODED_MAX; i++) {
-        if (in->keys[i].len == 0 || in->keys[i].len > TAG_KEY_MAX) {
-            return fault(call, FAULT_VALIDATION,
-                         ENVELOPE_ONE
-                         "Value '[%.*s]' at 'tagKeys' failed to satisfy constraint: Member must "
-                         "satisfy constraint: [Member must have length less than or equal to 128, "
-                         "Member must have length greater than or equal to 1]",
-                         BYTES_FMT(in->keys[i]));
-        }
-    }
     TRY(check_resource_arn(call, in->arn));
     if (in->key_count == 0) {
         return fault(call, FAULT_VALIDATION, "Atleast one Tag Key needs to be provided as Input.");
     }
-    return OK;
+    return check_tag_keys(call, in->keys, in->key_count);
 }
 
 static enum err untag_resource_run(struct op_call *call, struct reader *reader,

@@ -68,8 +68,8 @@ static const struct field update_table_in_fields[] = {
      AT(update_table_in, stream), GIVEN(update_table_in, has_stream)},
     {NAME("SSESpecification"), .type = FIELD_STRUCT, .shape = &shape_encryption_in,
      AT(update_table_in, encryption), GIVEN(update_table_in, has_encryption)},
-    {NAME("TableClass"), .type = FIELD_ENUM, .stage = 1, .set = &set_table_class,
-     AT(update_table_in, class)},
+    {NAME("TableClass"), .type = FIELD_ENUM, .flags = FIELD_BARE, .stage = 2,
+     .set = &set_table_class, AT(update_table_in, class)},
     {NAME("DeletionProtectionEnabled"), .type = FIELD_BOOL, AT(update_table_in, protected),
      GIVEN(update_table_in, has_protected)},
     MEMBER_UNBUILT("GlobalSecondaryIndexUpdates"),
@@ -189,6 +189,8 @@ static enum err fault_alone(struct op_call *call, const char *what)
 static enum err check_billing(struct op_call *call)
 {
     const struct update_table_in *in = call->in;
+    TRY(check_units(call, "ReadCapacityUnits", in->throughput.read));
+    TRY(check_units(call, "WriteCapacityUnits", in->throughput.write));
     if (in->billing == BILLING_PROVISIONED && !in->has_throughput) {
         return fault(call, FAULT_VALIDATION,
                      INVALID_VALUES

@@ -26,10 +26,10 @@ static enum err update_time_to_live_run(struct op_call *call, struct reader *rea
 static enum err check_state(struct op_call *call, const struct table *table);
 
 static const struct field specification_in_fields[] = {
-    {NAME("Enabled"), .type = FIELD_BOOL, .flags = FIELD_REQUIRED, .stage = 1,
-     AT(expiry_specification, enabled), GIVEN(expiry_specification, has_enabled)},
     {NAME("AttributeName"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 1, .min = 1,
      .max = 255, AT(expiry_specification, attribute)},
+    {NAME("Enabled"), .type = FIELD_BOOL, .flags = FIELD_REQUIRED, .stage = 1,
+     AT(expiry_specification, enabled), GIVEN(expiry_specification, has_enabled)},
     {.type = FIELD_END},
 };
 static const struct shape shape_specification_in = {

@@ -86,13 +86,16 @@ def test_name_is_taken(api, hashed):
 
 
 BILLING = must("x", "billingMode", "satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]")
-SHORT = "TableName must be at least 3 characters long and at most 255 characters long"
 READ = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
 REFUSED = [
     ("no name", {"TableName": None},
      "The parameter 'TableName' is required but was not present in the request"),
-    ("short name", {"TableName": "ab"}, SHORT),
-    ("long name", {"TableName": "a" * 256}, SHORT),
+    ("short name", {"TableName": "ab"}, errors(must("ab", "tableName", "have length greater than or equal to 3"))),
+    ("long name", {"TableName": "a" * 256}, errors(must("a" * 256, "tableName", "have length less than or equal to 255"))),
+    ("empty name beside other members", {"TableName": "", "KeySchema": []},
+     "3 validation errors detected: Value '' at 'tableName' failed to satisfy constraint: Member must have length greater than or equal to 3; "
+     f"Value '' at 'tableName' failed to satisfy constraint: Member must {NAME_PATTERN}; "
+     + must("[]", "keySchema", "have length greater than or equal to 1")),
     ("name with a blank", {"TableName": "a bc"}, ENVELOPE + must("a bc", "tableName", NAME_PATTERN)),
     ("bad members are told together", {"TableName": "a!c", "BillingMode": "x", "KeySchema": None},
      errors(must("a!c", "tableName", NAME_PATTERN), BILLING, must(None, "keySchema", "not be null"))),
@@ -110,11 +113,20 @@ REFUSED = [
      ENVELOPE + must("0", "provisionedThroughput.readCapacityUnits", "have value greater than or equal to 1")),
     ("half a throughput", {"BillingMode": None, "ProvisionedThroughput": {"ReadCapacityUnits": 1}},
      ENVELOPE + must(None, "provisionedThroughput.writeCapacityUnits", "not be null")),
+    ("throughput out of bounds", {"BillingMode": None, "ProvisionedThroughput": {**READ, "WriteCapacityUnits": 10**12 + 1}},
+     "Given value 1000000000001 for WriteCapacityUnits is out of bounds"),
+    ("table class", {"TableClass": "x"}, "Invalid table-class parameter provided. Please try again with a valid table-class value: "
+     "[STANDARD, STANDARD_INFREQUENT_ACCESS]."),
     ("first key is a range", {"KeySchema": [{**HASH, "KeyType": "RANGE"}]},
      "Invalid KeySchema: The first KeySchemaElement is not a HASH key type"),
     ("two hash keys", {"KeySchema": [HASH, {**RANGE, "KeyType": "HASH"}], "AttributeDefinitions": [PK, SK]},
      "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type"),
-    ("one name twice", {"KeySchema": [HASH, {**RANGE, "AttributeName": "pk"}]},
+    ("one name twice with one definition", {"KeySchema": [HASH, {**RANGE, "AttributeName": "pk"}]},
+     "Invalid KeySchema: Some index key attribute have no definition"),
+    ("one name defined twice", {"AttributeDefinitions": [PK, PK]}, "Attribute Name is duplicated: pk"),
+    ("undefined names before key types", {"KeySchema": [{**RANGE, "AttributeName": "x"}], "AttributeDefinitions": [PK]},
+     INVALID + "Some index key attributes are not defined in AttributeDefinitions. Keys: [x], AttributeDefinitions: [pk]"),
+    ("one name twice", {"KeySchema": [HASH, {**HASH}], "AttributeDefinitions": [PK, SK]},
      "Both the Hash Key and the Range Key element in the KeySchema have the same name"),
     ("three keys", {"KeySchema": [HASH, RANGE, RANGE]}, "have length less than or equal to 2"),
     ("key type", {"KeySchema": [{**HASH, "KeyType": "x"}]},
@@ -129,6 +141,16 @@ REFUSED = [
     ("another attribute is defined", {"AttributeDefinitions": [SK]},
      INVALID + "Some index key attributes are not defined in AttributeDefinitions. Keys: [pk], "
      "AttributeDefinitions: [sk]"),
+    ("an entry of the schema without members", {"KeySchema": [{}]},
+     errors(must(None, "keySchema.1.member.attributeName", "not be null"), must(None, "keySchema.1.member.keyType", "not be null"))),
+    ("a definition without members", {"AttributeDefinitions": [{}]},
+     errors(must(None, "attributeDefinitions.1.member.attributeType", "not be null"),
+            must(None, "attributeDefinitions.1.member.attributeName", "not be null"))),
+    ("a tag without members", {"Tags": [{}]}, "The Tag Key provided is invalid, Key: null"),
+    ("too many tags", {"Tags": [{"Key": f"k{i}", "Value": ""} for i in range(51)]},
+     "Number of Tags exceed the current limit for the provided ResourceArn"),
+    ("one tag twice", {"Tags": [{"Key": "k", "Value": "1"}, {"Key": "k", "Value": "2"}]},
+     "Duplicate Tag Keys provided as input: Duplicate Tag Key found k"),
     ("stream without members", {"StreamSpecification": {}},
      ENVELOPE + must(None, "streamSpecification.streamEnabled", "not be null")),
     ("encryption type", {"SSESpecification": {"Enabled": True, "SSEType": "AES256"}}, INVALID + "SSEType AES256 is not supported"),

@@ -65,7 +65,7 @@ def test_what_is_so_already_is_refused(api):
     ({"Enabled": True, "AttributeName": ""}, errors(must("", f"{SPECIFICATION}.attributeName", "have length greater than or equal to 1")
                                                     .replace("Value at", "Value '' at"))),
     ({"Enabled": True, "AttributeName": "a" * 256}, errors(must("a" * 256, f"{SPECIFICATION}.attributeName", "have length less than or equal to 255"))),
-    ({}, errors(must(None, f"{SPECIFICATION}.enabled", "not be null"), must(None, f"{SPECIFICATION}.attributeName", "not be null"))),
+    ({}, errors(must(None, f"{SPECIFICATION}.attributeName", "not be null"), must(None, f"{SPECIFICATION}.enabled", "not be null"))),
     (None, errors(must(None, SPECIFICATION, "not be null"))),
 ])
 def test_refusals(api, hashed, specification, text):

@@ -265,7 +265,10 @@ REFUSED = [
     ("definitions alone", {"AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}]}, NOTHING),
     ("an empty bound", {"OnDemandThroughput": {}}, NOTHING),
     ("billing mode", {"BillingMode": "x"}, errors(must("x", "billingMode", "satisfy enum value set: [PROVISIONED, PAY_PER_REQUEST]"))),
-    ("table class", {"TableClass": "x"}, errors(must("x", "tableClass", "satisfy enum value set: [STANDARD, STANDARD_INFREQUENT_ACCESS]"))),
+    ("table class", {"TableClass": "x"}, "Invalid table-class parameter provided. Please try again with a valid table-class value: "
+     "[STANDARD, STANDARD_INFREQUENT_ACCESS]."),
+    ("throughput out of bounds", {"BillingMode": "PROVISIONED", "ProvisionedThroughput": {"ReadCapacityUnits": 10**12 + 1, "WriteCapacityUnits": 1}},
+     "Given value 1000000000001 for ReadCapacityUnits is out of bounds"),
     ("throughput without members", {"ProvisionedThroughput": {}},
      errors(must(None, "provisionedThroughput.writeCapacityUnits", "not be null"),
             must(None, "provisionedThroughput.readCapacityUnits", "not be null"))),

@@ -117,7 +117,8 @@ static void bounds(const struct path *path)
     bool text = field->type == FIELD_STRING;
     char least[96];
     char most[96];
-    if (!text && field->type != FIELD_INTEGER && field->type != FIELD_LONG) {
+    bool own_words = (field->flags & FIELD_OWN_WORDS) != 0; /* told after all others */
+    if (own_words || (!text && field->type != FIELD_INTEGER && field->type != FIELD_LONG)) {
         return;
     }
     const char *noun = text ? "length" : "value";

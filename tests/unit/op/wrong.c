@@ -267,8 +267,8 @@ static void tables_are_told_in_the_control_planes_words(void)
     static const struct wrong rows[] = {
         {"CreateTable", "{}",
          "The parameter 'TableName' is required but was not present in the request"},
-        {"CreateTable", "{'TableName':'ab'}",
-         "TableName must be at least 3 characters long and at most 255 characters long"},
+        {"DeleteTable", "{'TableName':'ab'}",
+         ONE "Value 'ab' at 'tableName'" MUST "have length greater than or equal to 3"},
         {"CreateTable", "{'TableName':'abc!','BillingMode':'x'}",
          "4 validation errors detected: Value 'abc!' at 'tableName'" MUST PATTERN
          "; Value 'x' at 'billingMode'" MUST
@@ -338,8 +338,14 @@ static void tables_are_told_in_the_control_planes_words(void)
         {"ListTables", "{'Limit':101}",
          ONE "Value '101' at 'limit'" MUST "have value less than or equal to 100"},
         {"ListTables", "{'ExclusiveStartTableName':'a'}",
-         "ExclusiveStartTableName must be at least 3 characters long and at most 255 characters "
-         "long"},
+         ONE "Value 'a' at 'exclusiveStartTableName'" MUST
+             "have length greater than or equal to 3"},
+        {"ListTables", "{'ExclusiveStartTableName':''}",
+         "2 validation errors detected: Value '' at 'exclusiveStartTableName'" MUST PATTERN
+         "; Value '' at 'exclusiveStartTableName'" MUST "have length greater than or equal to 3"},
+        {"DescribeTable", "{'TableName':''}",
+         "2 validation errors detected: Value '' at 'tableName'" MUST
+         "have length greater than or equal to 3; Value '' at 'tableName'" MUST PATTERN},
     };
     CHECK_ALL(rows);
 }
