@@ -73,7 +73,7 @@ void dispatch_request_ids(struct loop_state *state);
 /* The text of /metrics. */
 void metrics_write(struct server *server, struct buf *out);
 
-/* Subcommands; each returns an exit status of DESIGN section 7. */
+/* Subcommands; each returns an exit status (doc/durability.md). */
 int command_serve(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_table(int argc, char **argv);
