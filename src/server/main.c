@@ -81,16 +81,24 @@ static int help_of(const char *name)
                BYTES_FMT(buf_bytes(&text)));
         buf_fini(&text);
     } else if (strcmp(name, "tail") == 0) {
-        printf("Usage: headwater tail TABLE [--data DIR | --endpoint URL --credentials FILE] "
-               "[--from latest|start]\n"
-               "       [--count N] [--region REGION]\n\n"
-               "Prints each record of the table's stream as one line of JSON, as it happens. The "
-               "address and the key come\n"
-               "from DIR (default ./data) of a server on this machine unless they are given. It "
-               "waits for a server that\n"
-               "goes away and continues where it was; it ends after N records, with the stream, "
-               "or when nobody reads.\n\n"
-               "Example: headwater tail Music --from start\n");
+        printf("Usage: headwater tail TABLE [--from PLACE] [--events EVENT[,EVENT]] [--filter "
+               "CONDITION]\n"
+               "       [--names JSON] [--values JSON] [--count N]\n"
+               "       [--data DIR | --endpoint URL --credentials FILE] [--region REGION]\n\n"
+               "Prints each record of the table's stream as one line of JSON, as it happens. PLACE "
+               "is latest (what comes from\n"
+               "now on, the default), start, at:NUMBER or after:NUMBER (a sequence number), a time "
+               "ago (90s, 10m, 2h, 7d) or\n"
+               "a time in UTC (2026-01-31T09:00:00Z). EVENT is INSERT, MODIFY or REMOVE. CONDITION "
+               "is a filter expression\n"
+               "over the item: the new image, else the old one, else the keys. It ends after N "
+               "printed records, with the\n"
+               "stream, or when nobody reads. The address and the key come from DIR (default "
+               "./data) of a server on this\n"
+               "machine unless they are given. It waits for a server that goes away and continues "
+               "where it was.\n\n"
+               "Example: headwater tail Music --from 10m --filter 'Plays > :n' --values "
+               "'{\":n\":{\"N\":\"1\"}}'\n");
     } else if (strcmp(name, "table") == 0) {
         printf("Usage: headwater table list\n"
                "       headwater table describe|delete TABLE\n"

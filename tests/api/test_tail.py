@@ -4,6 +4,7 @@ import json
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -102,6 +103,64 @@ def test_from_the_start_goes_on_with_what_comes(server):
     put(server, 4)
     assert process.out.wait_for('"n":{"N":"4"}')
     assert numbers(end(process)) == [1, 2, 3, 4]
+
+
+def test_from_a_sequence_number(server):
+    make_table(server)
+    for number in range(5):
+        put(server, number)
+    found = [record["dynamodb"]["SequenceNumber"] for record in records_over_the_wire(server)]
+    assert numbers(end_of(server, 3, "--from", f"at:{found[2]}")) == [2, 3, 4]
+    assert numbers(end_of(server, 2, "--from", f"after:{found[2]}")) == [3, 4]
+    status, text = refused("Music", "--data", server.data, "--from", "at:1")
+    assert status == 1 and "Value at 'sequenceNumber' failed" in text
+
+
+def test_from_a_time(hooked):
+    make_table(hooked)
+    for number in range(4):
+        hooked.move_clock(number * 240_000)  # less than the fifteen minutes that signatures may be off
+        put(hooked, number)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 360))
+    assert numbers(end_of(hooked, 2, "--from", moment)) == [2, 3]
+    for early in ("1d", "2001-01-01T00:00:00Z"):
+        assert numbers(end_of(hooked, 4, "--from", early)) == [0, 1, 2, 3]
+
+
+def end_of(server, count, *arguments):
+    """What is printed of a stream in which it finds so many records."""
+    process = tail(server, *arguments)
+    deadline = time.monotonic() + 60
+    while len(printed(process)) < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.2)  # for what should not come
+    return end(process)
+
+
+def test_a_filter_prints_what_it_takes(server):
+    make_table(server)
+    for number in range(20):
+        put(server, number)  # 7 keys: 7 inserts, 13 updates
+    server.dynamodb.delete_item(TableName="Music", Key={"Artist": {"S": "a0"}})
+    start = ("--from", "start")
+    kinds = [record["eventName"] for record in end_of(server, 8, *start, "--events", "INSERT,REMOVE")]
+    assert kinds == ["INSERT"] * 7 + ["REMOVE"]
+    assert len(end_of(server, 13, *start, "--events=MODIFY")) == 13
+    few = ("--filter", "#n BETWEEN :low AND :high", "--names", '{"#n": "n"}',
+           "--values", '{":low": {"N": "5"}, ":high": {"N": "8"}}')
+    assert numbers(end_of(server, 4, *start, *few)) == [5, 6, 7, 8]
+    assert numbers(end_of(server, 2, *start, *few, "--events", "MODIFY")) == [7, 8]
+    gone = end_of(server, 1, *start, "--events", "REMOVE", "--filter", "n = :n", "--values", '{":n": {"N": "14"}}')
+    assert gone[0]["dynamodb"]["OldImage"]["n"] == {"N": "14"}
+
+
+def test_a_filter_over_keys_alone(server):
+    make_table(server, view="KEYS_ONLY")
+    for number in range(9):
+        put(server, number)
+    taken = end_of(server, 2, "--from", "start", "--filter", "Artist = :a AND attribute_not_exists(n)",
+                   "--values", '{":a": {"S": "a1"}}')
+    assert [record["eventName"] for record in taken] == ["INSERT", "MODIFY"]
 
 
 def test_a_count_ends_it(server):
@@ -344,6 +403,20 @@ def test_the_region_follows_the_environment(start_server):
     (["t", "u"], "does not know 'u'"), (["t", "--verbose"], "does not know '--verbose'"),
     (["t", "--count", "x"], "--count is 'x'"), (["t", "--count=-1"], "--count is '-1'"),
     (["t", "--count="], "--count is ''"), (["t", "--from", "middle"], "--from is 'middle'"),
+    (["t", "--from", "latest2"], "--from is 'latest2'"), (["t", "--from", "at:"], "--from is 'at:'"),
+    (["t", "--from", "5x"], "--from is '5x'"), (["t", "--from", "m"], "--from is 'm'"),
+    (["t", "--from", "2026-02-31"], "--from is '2026-02-31'"), (["t", "--from", "at:" + "1" * 41], "--from is 'at:1111"),
+    (["t", "--events", "insert"], "--events is 'insert'"), (["t", "--events", "INSERT,,REMOVE"], "--events is 'INSERT,,REMOVE'"),
+    (["t", "--names", "{}"], "which is not given"), (["t", "--values", "{}"], "which is not given"),
+    (["t", "--filter", "a ="], "--filter: Invalid FilterExpression: Syntax error"),
+    (["t", "--filter", "a = :v"], "attribute value used in expression is not defined; attribute value: :v"),
+    (["t", "--filter", "#a = :v", "--values", '{":v": {"S": ""}}'], "attribute name used in the document path is not defined; attribute name: #a"),
+    (["t", "--filter", "a = :v", "--values", '{":v": {"S": ""}, ":w": {"S": ""}}'], "unused in expressions: keys: {:w}"),
+    (["t", "--filter", "a = :v", "--values", '{":v": "plain"}'], "--values is not a JSON object of values"),
+    (["t", "--filter", "a = :v", "--values", '{":v": {"N": "x"}}'], "--values is not a JSON object of values"),
+    (["t", "--filter", "a = :v", "--values", "[]"], "--values is not a JSON object of values"),
+    (["t", "--filter", "#a = :v", "--names", '{"#a": {"S": "a"}}'], "--names is not a JSON object of strings"),
+    (["t", "--filter", "#a = :v", "--names", "{"], "--names is not a JSON object of strings"),
     (["t", "--count"], "does not know '--count'")])
 def test_wrong_arguments_are_told(arguments, reason):
     status, text = refused(*arguments)
