@@ -3,8 +3,9 @@
  *
  * The request is checked as a whole first, so that one which is refused changes nothing. Then every
  * entry is a PutItem or DeleteItem call of the same lane, with an arena of its own since they are
- * evaluated side by side: each is its own commit. Entries that the store has no room for now come
- * back in UnprocessedItems; where that is all of them, the call is refused as they were. */
+ * evaluated side by side: each is its own commit. Entries that the store has no room for now, or
+ * whose table is another since it was checked, come back in UnprocessedItems; where that is all of
+ * them, the call is refused as they were. */
 #include "op/op_priv.h"
 
 #define BATCH_WRITES_MAX 25
@@ -50,7 +51,7 @@ struct write_entry {
     struct put_item_in put;
     struct delete_item_in delete;
     struct arena arena;
-    bool refused_for_now;
+    bool refused; /* told in UnprocessedItems, if others are not */
 };
 
 /* The calls of one batch: on its lane's thread only. */
@@ -59,8 +60,8 @@ struct batch_write {
     struct write_entry *entries;
     size_t count;
     size_t pending;       /* calls under way, and one while they are started */
-    struct fault fault;   /* of an entry that failed otherwise; FAULT_NONE: none has */
-    struct fault for_now; /* of an entry that may be sent again */
+    struct fault fault;   /* of an entry of which nothing is known; FAULT_NONE: none has */
+    struct fault refusal; /* of an entry that was refused */
 };
 
 static enum err batch_write_settle(struct op_call *call, struct decode *decode);
@@ -296,9 +297,9 @@ static void entry_done(struct op_call *call)
     if (told.message.len > 0) {
         told.message = arena_dup(batch->call->arena, told.message);
     }
-    entry->refused_for_now = told.code == FAULT_THROUGHPUT_EXCEEDED || told.code == FAULT_DISK_FULL;
-    if (entry->refused_for_now) {
-        batch->for_now = told;
+    entry->refused = told.code != FAULT_NONE && told.code != FAULT_INTERNAL;
+    if (entry->refused) {
+        batch->refusal = told;
     } else if (told.code != FAULT_NONE) {
         batch->fault = told;
     } else if (note_capacity(batch, entry->request->puts ? &put->capacity : &deleted->capacity) !=
@@ -345,10 +346,10 @@ static enum err note_unprocessed(struct batch_write *batch)
     struct batch_write_out *out = call->out;
     size_t left = 0;
     for (size_t i = 0; i < batch->count; i++) {
-        left += batch->entries[i].refused_for_now;
+        left += batch->entries[i].refused;
     }
     if (left == batch->count) {
-        batch->fault = batch->for_now;
+        batch->fault = batch->refusal;
         return OK;
     }
     if (left == 0) {
@@ -361,7 +362,7 @@ static enum err note_unprocessed(struct batch_write *batch)
     }
     for (size_t i = 0; i < batch->count; i++) {
         const struct write_entry *entry = &batch->entries[i];
-        if (!entry->refused_for_now) {
+        if (!entry->refused) {
             continue;
         }
         struct bytes name = in->tables[entry->table].name;

@@ -1,8 +1,11 @@
 """BatchWriteItem: what it writes, each entry by itself, what it costs, and what it refuses."""
 
+import collections
+import threading
+
 import pytest
 
-from api import CAPACITY_SET, ENVELOPE, METRICS_SET, NO_MATCH, NOT_FOUND, NOT_VALID, errors, must
+from api import CAPACITY_SET, ENVELOPE, METRICS_SET, NO_MATCH, NOT_FOUND, NOT_VALID, Refused, errors, must
 
 S = {"S": "s"}
 LIST_RULE = ("Map value must satisfy constraint: [Member must have length less than or equal to 25, "
@@ -149,3 +152,27 @@ def test_sixteen_megabytes(api, table):
     assert batch(api, {table: [put(f"k{i:02}", v={"S": "x" * 409_000}) for i in range(25)]}) == {"UnprocessedItems": {}}
     status, _, _ = api.send("BatchWriteItem", b" " * (17 << 20))
     assert status == 413
+
+
+# ---- a table that is deleted meanwhile ----
+
+
+def test_no_entry_is_written_by_a_batch_that_is_refused(api):
+    """Batches of a table that stays and of one that is deleted at the same time: refused, or with the entries of the latter unprocessed."""
+    stays, outcomes = api.create("pk:S"), collections.Counter()
+    for turn in range(40):
+        goes = api.create("pk:S")
+        deleter = threading.Thread(target=api.client().delete_table, kwargs={"TableName": goes})
+        deleter.start()
+        try:
+            for i in range(10_000):
+                found = batch(api, {goes: [put(f"{i}.{j}") for j in range(24)], stays: [put(f"{turn}.{i}")]})
+                if found["UnprocessedItems"]:
+                    outcomes["unprocessed"] += 1
+                    assert set(found["UnprocessedItems"]) == {goes}
+        except Refused as told:
+            assert told.type == "ResourceNotFoundException"
+            outcomes["refused"] += 1
+            assert api.get(stays, pk={"S": f"{turn}.{i}"}) is None
+        deleter.join()
+    assert outcomes["refused"] == 40, outcomes
