@@ -7,11 +7,6 @@
 
 #define BATCH_KEYS_MAX 100
 #define ANSWER_ITEM_BYTES_MAX (16u << 20)
-#define ANSWER_JSON_BYTES_MAX (28u << 20)
-/* {"S":""}, is an empty string in a list, of one byte; attributes of the item itself may have even
- * shorter ones, but not many. */
-#define JSON_PER_BYTE_MAX 9u
-#define JSON_BYTES_MORE 4096u
 
 /* RequestItems of one table, and what is left of it. */
 struct keys_and_attributes {
@@ -64,10 +59,11 @@ struct batch_get {
 static enum err batch_get_settle(struct op_call *call, struct decode *decode);
 static enum err batch_get_run(struct op_call *call, struct reader *reader, struct changes *changes);
 static enum err open_tables(struct batch_get *batch);
-static enum err check_duplicates(struct op_call *call, const struct keys_and_attributes *of);
+static enum err check_names(struct batch_get *batch);
+static enum err check_duplicates(struct op_call *call, const struct keys_and_attributes *one,
+                                 const struct keys_and_attributes *other);
 static enum err get_table(struct batch_get *batch, size_t index);
 static enum err get_item(struct batch_get *batch, size_t index, struct bytes key);
-static size_t json_size(struct bytes item);
 
 static const struct field keys_and_attributes_fields[] = {
     {NAME("Keys"), .type = FIELD_ITEMS, .flags = FIELD_REQUIRED | FIELD_NO_ECHO | FIELD_ALONE,
@@ -135,6 +131,12 @@ static enum err batch_get_settle(struct op_call *call, struct decode *decode)
     if (keys > BATCH_KEYS_MAX) {
         return fault(call, FAULT_VALIDATION, "Too many items requested for the BatchGetItem call");
     }
+    for (size_t i = 0; decode->legacy_count > 0 && i < in->table_count && i < LIST_DECODED_MAX;
+         i++) {
+        if (in->tables[i].of.projection.ptr != NULL) {
+            return fault_mixing(call, "AttributesToGet", "ProjectionExpression");
+        }
+    }
     return decode_tell_values(decode);
 }
 
@@ -164,7 +166,8 @@ static enum err batch_get_run(struct op_call *call, struct reader *reader, struc
     return OK;
 }
 
-/* All expressions, then duplicates, then tables, then keys. */
+/* All expressions, then duplicates, then tables, then keys, and those that are the same under two
+ * names of a table. */
 static enum err open_tables(struct batch_get *batch)
 {
     struct op_call *call = batch->call;
@@ -176,7 +179,7 @@ static enum err open_tables(struct batch_get *batch)
                              &batch->tables[i].expressions));
     }
     for (size_t i = 0; i < in->table_count; i++) {
-        TRY(check_duplicates(call, &in->tables[i].of));
+        TRY(check_duplicates(call, &in->tables[i].of, &in->tables[i].of));
     }
     for (size_t i = 0; i < in->table_count; i++) {
         TRY(lookup_table(call, batch->reader, in->tables[i].name, &batch->tables[i].table));
@@ -188,14 +191,30 @@ static enum err open_tables(struct batch_get *batch)
             TRY(lookup_key(call, batch->tables[i].table, of->keys[j], &key));
         }
     }
+    return check_names(batch);
+}
+
+static enum err check_names(struct batch_get *batch)
+{
+    const struct batch_get_in *in = batch->call->in;
+    for (size_t i = 1; i < in->table_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (batch->tables[i].table == batch->tables[j].table) {
+                TRY(check_duplicates(batch->call, &in->tables[i].of, &in->tables[j].of));
+            }
+        }
+    }
     return OK;
 }
 
-static enum err check_duplicates(struct op_call *call, const struct keys_and_attributes *of)
+/* Keys of one that are keys of the other, or come in it before, where they are the same. */
+static enum err check_duplicates(struct op_call *call, const struct keys_and_attributes *one,
+                                 const struct keys_and_attributes *other)
 {
-    for (size_t i = 1; i < of->key_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (bytes_equal(of->keys[i], of->keys[j])) {
+    for (size_t i = 0; i < one->key_count; i++) {
+        size_t count = one == other ? i : other->key_count;
+        for (size_t j = 0; j < count; j++) {
+            if (bytes_equal(one->keys[i], other->keys[j])) {
                 return fault(call, FAULT_VALIDATION, "%s", TEXT_BATCH_DUPLICATE);
             }
         }
@@ -256,7 +275,7 @@ static enum err get_item(struct batch_get *batch, size_t index, struct bytes key
     if (item.len > 0 && table->expressions.projection != NULL) {
         TRY(expressions_project(call, batch->reader, &table->expressions, item, &shown));
     }
-    size_t json = json_size(shown);
+    size_t json = answer_item_bytes(shown);
     batch->full = batch->item_bytes + bytes > ANSWER_ITEM_BYTES_MAX ||
                   batch->json_bytes + json > ANSWER_JSON_BYTES_MAX;
     if (batch->full) {
@@ -275,19 +294,4 @@ static enum err get_item(struct batch_get *batch, size_t index, struct bytes key
     }
     return capacity_add(call, out->capacities, &out->capacity_count, in->capacity, table->table,
                         capacity_read(bytes, in->tables[index].of.consistent_read), &entry);
-}
-
-/* Of its JSON, or what it cannot be more than where that decides nothing. */
-static size_t json_size(struct bytes item)
-{
-    struct buf text;
-    size_t most = item_size(item) * JSON_PER_BYTE_MAX + JSON_BYTES_MORE;
-    if (most <= ANSWER_JSON_BYTES_MAX / BATCH_KEYS_MAX) {
-        return most;
-    }
-    buf_init(&text, ANSWER_JSON_BYTES_MAX);
-    item_to_json(&text, item);
-    size_t size = text.len;
-    buf_fini(&text);
-    return size;
 }

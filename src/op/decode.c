@@ -8,6 +8,8 @@
 
 #include "base/assert.h"
 
+#include <stdio.h>
+
 /* Java's saturating conversions, of which DynamoDB's are. */
 #define LONG_LIMIT 9223372036854775807.0
 
@@ -16,6 +18,8 @@ static enum err decode_struct(struct decode *decode, const struct field *fields,
 static const struct field *find_field(const struct field *fields, struct bytes name);
 static enum err decode_field(struct decode *decode, const struct field *field, struct json value,
                              void *base);
+static bool is_legacy_given(const struct decode *decode, const struct field *field);
+static void add_name(char *list, size_t room, const struct field *field);
 static enum err decode_string(struct decode *decode, struct json value, struct bytes *out);
 static enum err decode_enum(struct decode *decode, const struct field *field, struct json value,
                             int *out);
@@ -53,6 +57,7 @@ enum err op_decode(struct op_call *call, struct json root)
     decode.violations_end = &decode.violations;
     decode.old_words = false;
     decode.unbuilt = NULL;
+    decode.legacy_count = 0;
     decode.old_order = false;
     decode.value_refused = false;
     decode.value_key = BYTES_NONE;
@@ -84,6 +89,7 @@ enum err decode_tell_values(struct decode *decode)
 {
     struct op_call *call = decode->call;
     const struct item_fault *refused = &decode->value;
+    TRY(decode_tell_mixing(decode));
     if (decode->unbuilt != NULL) {
         return fault(call, FAULT_VALIDATION, "Headwater does not support %s yet", decode->unbuilt);
     }
@@ -104,6 +110,39 @@ enum err decode_tell_values(struct decode *decode)
     }
     bool enveloped = !too_deep && refused->kind != ITEM_REFUSED_BARE;
     return fault_text(call, FAULT_VALIDATION, fault_envelopes(call) && enveloped, bytes_cstr(text));
+}
+
+/* Both kinds in the order of the table. */
+enum err decode_tell_mixing(struct decode *decode)
+{
+    struct op_call *call = decode->call;
+    char legacy[128] = "";
+    char expressions[128] = "";
+    for (const struct field *field = call->op->in_fields; field->type != FIELD_END; field++) {
+        if (is_legacy_given(decode, field)) {
+            add_name(legacy, sizeof(legacy), field);
+        } else if ((field->flags & FIELD_EXPRESSION) != 0 &&
+                   ((const struct bytes *)at(call->in, field->offset))->ptr != NULL) {
+            add_name(expressions, sizeof(expressions), field);
+        }
+    }
+    return legacy[0] == 0 || expressions[0] == 0 ? OK : fault_mixing(call, legacy, expressions);
+}
+
+static bool is_legacy_given(const struct decode *decode, const struct field *field)
+{
+    for (size_t i = 0; i < decode->legacy_count; i++) {
+        if (decode->legacy[i] == field) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_name(char *list, size_t room, const struct field *field)
+{
+    size_t len = strlen(list);
+    (void)snprintf(list + len, room - len, "%s%s", len == 0 ? "" : ", ", field->name.ptr);
 }
 
 static enum err decode_struct(struct decode *decode, const struct field *fields, struct json object,
@@ -175,6 +214,9 @@ static enum err decode_field(struct decode *decode, const struct field *field, s
     case FIELD_UNBUILT:
         if (decode->unbuilt == NULL) {
             decode->unbuilt = (const char *)field->name.ptr;
+        }
+        if (decode->legacy_count < LEGACY_MAX) {
+            decode->legacy[decode->legacy_count++] = field;
         }
         return OK;
     case FIELD_STRINGS:

@@ -73,6 +73,14 @@ enum err fault_expr(struct op_call *call, const struct expr_fault *refused)
                       bytes_cstr(refused->text));
 }
 
+enum err fault_mixing(struct op_call *call, const char *legacy, const char *expressions)
+{
+    return fault_value(call,
+                       "Can not use both expression and non-expression parameters in the same "
+                       "request: Non-expression parameters: {%s} Expression parameters: {%s}",
+                       legacy, expressions);
+}
+
 unsigned fault_encode(const struct fault *fault, struct buf *out)
 {
     const struct fault_row *row = &fault_rows[fault->code];

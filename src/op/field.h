@@ -42,16 +42,17 @@ enum field_form {
 
 enum field_flag {
     FIELD_REQUIRED = 1,
-    FIELD_BARE = 2,         /* its constraint text stands without an envelope */
-    FIELD_NO_ECHO = 4,      /* its constraint text gives the wire name and no value */
-    FIELD_NO_VALUE = 32,    /* its constraint text gives no value */
-    FIELD_VALUES = 8,       /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
-    FIELD_START = 64,       /* FIELD_ITEM: ExclusiveStartKey */
-    FIELD_DEEP_START = 128, /* the same, where too deep a value is told as of a start key */
-    FIELD_NATURAL = 256,    /* FIELD_INTEGER: 0 is its least value */
-    FIELD_ALONE = 512,      /* its fault is told alone, not joined with those after it */
-    FIELD_OWN_WORDS = 1024, /* its bounds are told by the operation, in words of its own */
-    FIELD_KEEP_ZERO = 16    /* in answers: shown also when it is 0 */
+    FIELD_BARE = 2,          /* its constraint text stands without an envelope */
+    FIELD_NO_ECHO = 4,       /* its constraint text gives the wire name and no value */
+    FIELD_NO_VALUE = 32,     /* its constraint text gives no value */
+    FIELD_VALUES = 8,        /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
+    FIELD_START = 64,        /* FIELD_ITEM: ExclusiveStartKey */
+    FIELD_DEEP_START = 128,  /* the same, where too deep a value is told as of a start key */
+    FIELD_NATURAL = 256,     /* FIELD_INTEGER: 0 is its least value */
+    FIELD_ALONE = 512,       /* its fault is told alone, not joined with those after it */
+    FIELD_OWN_WORDS = 1024,  /* its bounds are told by the operation, in words of its own */
+    FIELD_EXPRESSION = 2048, /* FIELD_STRING: does not go with legacy parameters */
+    FIELD_KEEP_ZERO = 16     /* in answers: shown also when it is 0 */
 };
 
 struct enum_set {
@@ -132,6 +133,8 @@ struct stray {
     struct bytes text;
 };
 
+#define LEGACY_MAX 8
+
 /* One request being decoded. What is found wrong waits here until all members were seen, because
  * DynamoDB tells wrong types first, constraints second and values third. */
 struct decode {
@@ -139,9 +142,11 @@ struct decode {
     struct stray *strays;
     struct violation *violations; /* in the order of the tables */
     struct violation **violations_end;
-    bool old_words;         /* constraints are told as by op.old_order */
-    bool old_order;         /* a number was brought into range, which the older layer does */
-    const char *unbuilt;    /* the first member that is refused as such */
+    bool old_words;      /* constraints are told as by op.old_order */
+    bool old_order;      /* a number was brought into range, which the older layer does */
+    const char *unbuilt; /* the first member that is refused as such */
+    const struct field *legacy[LEGACY_MAX]; /* members beside which no expression may stand */
+    size_t legacy_count;
     bool value_refused;     /* value says why */
     struct bytes value_key; /* of ExpressionAttributeValues, where the text names it */
     unsigned value_flags;   /* of the member that it is in */
@@ -152,7 +157,9 @@ struct decode {
 MUST_USE enum err constrain(struct decode *decode);
 /* Tells the violations of the lowest stage up to `stage`; OK if there are none. */
 MUST_USE enum err decode_tell_violations(struct decode *decode, unsigned stage);
-/* Tells a parameter that is not built, then a refused value. */
+/* Tells expressions beside legacy parameters. */
+MUST_USE enum err decode_tell_mixing(struct decode *decode);
+/* Tells that, a parameter that is not built, then a refused value. */
 MUST_USE enum err decode_tell_values(struct decode *decode);
 
 /* ---- encoding ---- */

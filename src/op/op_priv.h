@@ -39,6 +39,9 @@ bool fault_envelopes(const struct op_call *call);
 MUST_USE enum err fault_value(struct op_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Expressions stand beside legacy parameters; both lists are names with ", " between them. */
+MUST_USE enum err fault_mixing(struct op_call *call, const char *legacy, const char *expressions);
+
 /* ---- members that many operations have: members.c ---- */
 
 extern const struct enum_set set_return_values, set_return_values_old, set_on_condition_failure,
@@ -74,6 +77,15 @@ MUST_USE enum err check_return_values_old(struct op_call *call, enum return_valu
 #define MEMBER_TEXT(text, structure, member)                                                       \
     {                                                                                              \
         NAME(text), .type = FIELD_STRING, AT(structure, member)                                    \
+    }
+#define MEMBER_EXPRESSION(text, structure, member)                                                 \
+    {                                                                                              \
+        NAME(text), .type = FIELD_STRING, .flags = FIELD_EXPRESSION, AT(structure, member)         \
+    }
+#define MEMBER_INDEX(structure)                                                                    \
+    {                                                                                              \
+        NAME("IndexName"), .type = FIELD_STRING, .stage = 1, .form = FORM_TABLE_NAME,              \
+                           AT(structure, index_name)                                               \
     }
 #define MEMBER_NAMES(structure)                                                                    \
     {                                                                                              \
@@ -145,6 +157,8 @@ MUST_USE enum err expressions_update(struct reader *reader, const struct express
 /* The table, or ResourceNotFoundException in the words of item calls. */
 MUST_USE enum err lookup_table(struct op_call *call, struct reader *reader, struct bytes name,
                                const struct table **table);
+/* No table has an index: a name of one is refused. */
+MUST_USE enum err lookup_index(struct op_call *call, struct bytes name);
 /* The key of a whole item, and of a Key member. */
 MUST_USE enum err lookup_item_key(struct op_call *call, const struct table *table,
                                   struct bytes item, struct key *key);
@@ -159,6 +173,13 @@ MUST_USE enum err fault_key(struct op_call *call, enum key_refusal refusal,
 MUST_USE enum err lookup_item(struct reader *reader, const struct table *table,
                               const struct key *key, struct bytes *item);
 bool is_reserved_name(struct bytes name);
+
+/* ---- how much an answer holds: answer.c ---- */
+
+/* Answers of up to 100 items whose sizes are not bounded otherwise. */
+#define ANSWER_JSON_BYTES_MAX (28u << 20)
+/* The bytes of an item's JSON, or what they cannot be more than where 100 such items fit. */
+size_t answer_item_bytes(struct bytes item);
 
 /* ---- capacity: capacity.c ---- */
 

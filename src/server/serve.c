@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ANSWER_BYTES_MAX (32u << 20)
+#define ANSWER_BYTES_MAX (48u << 20) /* 4 MB of items may be nine times that as JSON */
 #define BODY_BYTES_MAX ((16u << 20) + (64u << 10))
 #define DRAIN_TERM_MS 5000u
 #define DRAIN_INT_MS 500u

@@ -45,6 +45,15 @@ def own(start_server):
 
 
 @pytest.fixture(scope="session")
+def dense(api):
+    """A table with the items k0 to k9 of 409,000 bytes, whose JSON is nine times as large."""
+    made = api.create("pk:S")
+    for i in range(10):
+        api.put(made, pk={"S": f"k{i}"}, v={"L": [{"S": ""}] * 409_000})
+    return made
+
+
+@pytest.fixture(scope="session")
 def hashed(api):
     """A table with a partition key pk: S."""
     return api.create("pk:S")

@@ -62,6 +62,13 @@ def test_an_arn_names_the_table_too(api, table):
     assert names(batch(api, {arn: {"Keys": [key("k1")]}})["Responses"][arn]) == ["k1"]
 
 
+def test_one_key_under_both_names_of_a_table(api, table):
+    arn = api.describe(table)["TableArn"]
+    found = batch(api, {arn: {"Keys": [key("k1")]}, table: {"Keys": [key("k2")]}})["Responses"]
+    assert (names(found[arn]), names(found[table])) == (["k1"], ["k2"])
+    assert refusal(api, {arn: {"Keys": [key("k1"), key("k3")]}, table: {"Keys": [key("k2"), key("k3")]}}) == DUPLICATES
+
+
 def test_projection_is_of_its_table(api, table):
     other = api.create("pk:S")
     api.put(other, pk=S, v=S)
@@ -192,5 +199,11 @@ def test_two_faults_of_constraints_are_joined(api):
 
 
 @pytest.mark.headwater
+def test_legacy_parameters_beside_expressions_of_another_table(api):
+    assert refusal(api, {"no.such.table": {"Keys": [key("k")], "AttributesToGet": ["v"]}, "nor.this": {"Keys": [key("k")], "ProjectionExpression": "v"}}) == \
+        "Can not use both expression and non-expression parameters in the same request: " \
+        "Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}"
+
+
 def test_attributes_to_get_is_not_built(api, table):
     assert refusal(api, {table: {"Keys": [key("k")], "AttributesToGet": ["v"]}}) == "Headwater does not support AttributesToGet yet"

@@ -107,6 +107,11 @@ def test_four_megabytes(api):
     assert refusal(api, *(get(table, {"S": f"k{i:02}"}) for i in range(11))) == TOO_BIG
 
 
+def test_four_megabytes_of_many_small_values(api, dense):
+    found = transact(api, *(get(dense, {"S": f"k{i}"}) for i in range(10)))["Responses"]
+    assert [len(one["Item"]["v"]["L"]) for one in found] == [409_000] * 10
+
+
 # ---- reasons ----
 
 

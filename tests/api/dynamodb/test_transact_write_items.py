@@ -319,3 +319,14 @@ def test_deleting_more_than_4_mb_is_allowed(api, hashed):
         api.put(hashed, pk={"S": f"{prefix}.{i}"}, v={"S": "x" * 390000})
     transact(api, *[delete(hashed, {"S": f"{prefix}.{i}"}) for i in range(12)])
     assert api.get(hashed, pk={"S": f"{prefix}.11"}) is None
+
+
+@pytest.mark.headwater
+def test_old_items_are_told_as_long_as_the_answer_has_room(api, dense):
+    """DynamoDB's own answer is not known; every reason is told in any case."""
+    with pytest.raises(Refused) as told:
+        transact(api, *(check(dense, {"S": f"k{i}"}, "attribute_not_exists(pk)", ReturnValuesOnConditionCheckFailure="ALL_OLD") for i in range(10)))
+    found = told.value.body["CancellationReasons"]
+    assert [one["Code"] for one in found] == ["ConditionalCheckFailed"] * 10
+    whole = [len(one["Item"]["v"]["L"]) for one in found if "Item" in one]
+    assert whole == [409_000] * len(whole) and 5 <= len(whole) < 10 and all("Item" in one for one in found[:len(whole)])
