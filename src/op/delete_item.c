@@ -13,7 +13,7 @@ static const struct field delete_item_in_fields[] = {
     MEMBER_METRICS(delete_item_in, 1),
     MEMBER_ON_FAILURE(delete_item_in, 1),
     {NAME("Key"), .type = FIELD_ITEM, .flags = FIELD_REQUIRED, .stage = 1, AT(delete_item_in, key)},
-    MEMBER_TEXT("ConditionExpression", delete_item_in, condition),
+    MEMBER_EXPRESSION("ConditionExpression", delete_item_in, condition),
     MEMBER_NAMES(delete_item_in),
     MEMBER_VALUES(delete_item_in),
     MEMBER_UNBUILT("Expected"),

@@ -10,7 +10,7 @@ static const struct field get_item_in_fields[] = {
     MEMBER_CAPACITY(get_item_in, 1),
     {NAME("Key"), .type = FIELD_ITEM, .flags = FIELD_REQUIRED, .stage = 1, AT(get_item_in, key)},
     {NAME("ConsistentRead"), .type = FIELD_BOOL, AT(get_item_in, consistent_read)},
-    MEMBER_TEXT("ProjectionExpression", get_item_in, projection),
+    MEMBER_EXPRESSION("ProjectionExpression", get_item_in, projection),
     MEMBER_NAMES(get_item_in),
     MEMBER_UNBUILT("AttributesToGet"),
     {.type = FIELD_END},

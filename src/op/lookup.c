@@ -13,6 +13,14 @@ enum err lookup_table(struct op_call *call, struct reader *reader, struct bytes 
     return OK;
 }
 
+enum err lookup_index(struct op_call *call, struct bytes name)
+{
+    return name.ptr == NULL
+               ? OK
+               : fault(call, FAULT_VALIDATION, "The table does not have the specified index: %.*s",
+                       BYTES_FMT(name));
+}
+
 enum err lookup_item_key(struct op_call *call, const struct table *table, struct bytes item,
                          struct key *key)
 {

@@ -42,7 +42,12 @@ enum err page_check_select(struct op_call *call, enum query_select select, bool 
                      ENVELOPE_ONE "Cannot specify the ProjectionExpression when choosing to get %s",
                      words[select]);
     }
-    if (select == SELECT_ALL_PROJECTED) {
+    return OK;
+}
+
+enum err page_check_index(struct op_call *call, enum query_select select, struct bytes index_name)
+{
+    if (select == SELECT_ALL_PROJECTED && index_name.ptr == NULL) {
         return fault(call, FAULT_VALIDATION,
                      ENVELOPE_ONE "ALL_PROJECTED_ATTRIBUTES can be used only when Querying using "
                                   "an IndexName");

@@ -24,8 +24,10 @@ struct page {
 extern const struct enum_set set_select;
 extern const struct field query_out_fields[];
 
-/* Select against ProjectionExpression, and what only indexes have. */
+/* Select against ProjectionExpression, and then what only indexes have. */
 MUST_USE enum err page_check_select(struct op_call *call, enum query_select select, bool projects);
+MUST_USE enum err page_check_index(struct op_call *call, enum query_select select,
+                                   struct bytes index_name);
 /* Before the first visit. */
 MUST_USE enum err page_open(struct page *page);
 /* A reader_visit; arg: the page. */

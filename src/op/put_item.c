@@ -15,7 +15,7 @@ static const struct field put_item_in_fields[] = {
     MEMBER_METRICS(put_item_in, 1),
     MEMBER_ON_FAILURE(put_item_in, 1),
     {NAME("Item"), .type = FIELD_ITEM, .flags = FIELD_REQUIRED, .stage = 1, AT(put_item_in, item)},
-    MEMBER_TEXT("ConditionExpression", put_item_in, condition),
+    MEMBER_EXPRESSION("ConditionExpression", put_item_in, condition),
     MEMBER_NAMES(put_item_in),
     MEMBER_VALUES(put_item_in),
     MEMBER_UNBUILT("Expected"),

@@ -30,20 +30,20 @@ static const struct field query_in_fields[] = {
     MEMBER_TABLE(query_in, 1),
     MEMBER_CAPACITY(query_in, 1),
     {NAME("Select"), .type = FIELD_ENUM, .stage = 2, .set = &set_select, AT(query_in, select)},
-    MEMBER_TEXT("KeyConditionExpression", query_in, key_condition),
-    MEMBER_TEXT("FilterExpression", query_in, filter),
-    MEMBER_TEXT("ProjectionExpression", query_in, projection),
+    MEMBER_EXPRESSION("ProjectionExpression", query_in, projection),
+    MEMBER_EXPRESSION("FilterExpression", query_in, filter),
+    MEMBER_EXPRESSION("KeyConditionExpression", query_in, key_condition),
     MEMBER_NAMES(query_in),
     MEMBER_VALUES(query_in),
     {NAME("ExclusiveStartKey"), .type = FIELD_ITEM, .flags = FIELD_START, AT(query_in, start_key)},
     {NAME("ScanIndexForward"), .type = FIELD_BOOL, AT(query_wire, forward),
      GIVEN(query_wire, has_forward)},
     {NAME("ConsistentRead"), .type = FIELD_BOOL, AT(query_in, consistent_read)},
-    MEMBER_UNBUILT("IndexName"),
+    MEMBER_INDEX(query_in),
     MEMBER_UNBUILT("AttributesToGet"),
-    MEMBER_UNBUILT("KeyConditions"),
     MEMBER_UNBUILT("QueryFilter"),
     MEMBER_UNBUILT("ConditionalOperator"),
+    MEMBER_UNBUILT("KeyConditions"),
     {.type = FIELD_END},
 };
 
@@ -66,6 +66,8 @@ const struct op op_query = {
 static enum err query_settle(struct op_call *call, struct decode *decode)
 {
     struct query_wire *wire = call->in;
+    TRY(decode_tell_violations(decode, 1));
+    TRY(decode_tell_mixing(decode));
     TRY(decode_tell_violations(decode, UINT32_MAX));
     TRY(decode_tell_values(decode));
     wire->in.backward = wire->has_forward && !wire->forward;
@@ -76,6 +78,7 @@ static enum err query_check(struct op_call *call)
 {
     const struct query_in *in = call->in;
     TRY(page_check_select(call, in->select, in->projection.ptr != NULL));
+    TRY(page_check_index(call, in->select, in->index_name));
     if (in->key_condition.ptr == NULL) {
         return fault(call, FAULT_VALIDATION,
                      "Either the KeyConditions or KeyConditionExpression parameter must be "
@@ -101,6 +104,7 @@ static enum err query_run(struct op_call *call, struct reader *reader, struct ch
     (void)changes;
     TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
     TRY(lookup_table(call, reader, in->table_name, &page.table));
+    TRY(lookup_index(call, in->index_name));
     TRY(query_range(call, reader, &expressions, page.table, &range));
     TRY(expressions_check_schema(call, &expressions, &page.table->schema));
     TRY(page_open(&page));

@@ -33,14 +33,14 @@ static const struct field scan_in_fields[] = {
     MEMBER_TABLE(scan_in, 1),
     MEMBER_CAPACITY(scan_in, 1),
     {NAME("Select"), .type = FIELD_ENUM, .stage = 2, .set = &set_select, AT(scan_in, select)},
-    MEMBER_TEXT("FilterExpression", scan_in, filter),
-    MEMBER_TEXT("ProjectionExpression", scan_in, projection),
+    MEMBER_EXPRESSION("ProjectionExpression", scan_in, projection),
+    MEMBER_EXPRESSION("FilterExpression", scan_in, filter),
     MEMBER_NAMES(scan_in),
     MEMBER_VALUES(scan_in),
     {NAME("ExclusiveStartKey"), .type = FIELD_ITEM, .flags = FIELD_START | FIELD_DEEP_START,
      AT(scan_in, start_key)},
     {NAME("ConsistentRead"), .type = FIELD_BOOL, AT(scan_in, consistent_read)},
-    MEMBER_UNBUILT("IndexName"),
+    MEMBER_INDEX(scan_in),
     MEMBER_UNBUILT("AttributesToGet"),
     MEMBER_UNBUILT("ScanFilter"),
     MEMBER_UNBUILT("ConditionalOperator"),
@@ -94,6 +94,7 @@ static enum err scan_run(struct op_call *call, struct reader *reader, struct cha
     TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
     TRY(check_members(call));
     TRY(lookup_table(call, reader, in->table_name, &page.table));
+    TRY(lookup_index(call, in->index_name));
     if (in->start_key.ptr != NULL) {
         TRY(start_after(call, page.table, &hashes, &start));
         hashes.after = &start;
@@ -112,6 +113,7 @@ static enum err check_members(struct op_call *call)
         return ERR_FAULT;
     }
     TRY(page_check_select(call, in->select, in->projection.ptr != NULL));
+    TRY(page_check_index(call, in->select, in->index_name));
     if (in->has_segment != in->has_total) {
         return fault(call, FAULT_VALIDATION,
                      "The %s parameter is required but was not present in the request when %s",

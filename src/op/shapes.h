@@ -115,7 +115,8 @@ struct query_in {
     bool consistent_read;
     bool has_limit;
     int32_t limit;
-    struct bytes start_key; /* ExclusiveStartKey; ptr NULL: none */
+    struct bytes start_key;  /* ExclusiveStartKey; ptr NULL: none */
+    struct bytes index_name; /* ptr NULL: none */
     enum query_select select;
     enum return_capacity capacity;
 };
@@ -131,7 +132,8 @@ struct scan_in {
     int32_t limit;
     int32_t segment;
     int32_t total_segments;
-    struct bytes start_key; /* ExclusiveStartKey; ptr NULL: none */
+    struct bytes start_key;  /* ExclusiveStartKey; ptr NULL: none */
+    struct bytes index_name; /* ptr NULL: none */
     enum query_select select;
     enum return_capacity capacity;
 };

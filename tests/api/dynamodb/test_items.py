@@ -282,6 +282,20 @@ def test_keys_that_do_not_match(api, sorted_table, operation, key_given):
     assert api.refusal(operation, TableName=sorted_table, Key=key_given) == NO_MATCH
 
 
+@pytest.mark.parametrize(("operation", "given", "legacy", "expressions"), [
+    ("PutItem", {"Expected": {}, "ConditionExpression": "a"}, "Expected", "ConditionExpression"),
+    ("DeleteItem", {"ConditionalOperator": "AND", "Expected": {}, "ConditionExpression": ""}, "Expected, ConditionalOperator", "ConditionExpression"),
+    ("UpdateItem", {"Expected": {}, "AttributeUpdates": {}, "ConditionExpression": "", "UpdateExpression": ""}, "AttributeUpdates, Expected",
+     "UpdateExpression, ConditionExpression"),
+    ("GetItem", {"AttributesToGet": ["a"], "ProjectionExpression": "a"}, "AttributesToGet", "ProjectionExpression")])
+def test_legacy_parameters_beside_expressions(api, operation, given, legacy, expressions):
+    told = api.refusal(operation, {"TableName": "no.such.table", REQUESTS[operation]: {"pk": S}, **given})
+    assert told.removeprefix("" if operation == "GetItem" else ENVELOPE) == \
+        "Can not use both expression and non-expression parameters in the same request: " \
+        f"Non-expression parameters: {{{legacy}}} Expression parameters: {{{expressions}}}"
+    assert told.startswith(ENVELOPE) == (operation != "GetItem")
+
+
 @pytest.mark.headwater
 @pytest.mark.parametrize(("operation", "member"), [
     ("PutItem", "Expected"), ("PutItem", "ConditionalOperator"), ("GetItem", "AttributesToGet"),

@@ -355,7 +355,37 @@ def test_limits_are_cut_and_saturate(api, numbers, limit):
     assert page["Count"] == (1 if limit == 1.5 else len(SORTS))
 
 
+MIXED = "Can not use both expression and non-expression parameters in the same request: "
+
+
+@pytest.mark.parametrize(("given", "legacy", "expressions"), [
+    ({"KeyConditions": {}}, "KeyConditions", "KeyConditionExpression"),
+    ({"QueryFilter": {}, "FilterExpression": ""}, "QueryFilter", "FilterExpression, KeyConditionExpression"),
+    ({"KeyConditions": {}, "AttributesToGet": ["a"], "ConditionalOperator": "AND", "QueryFilter": {}, "FilterExpression": "a", "ProjectionExpression": "",
+      "Select": "x"},
+     "AttributesToGet, QueryFilter, ConditionalOperator, KeyConditions", "ProjectionExpression, FilterExpression, KeyConditionExpression")])
+def test_legacy_parameters_beside_expressions(api, given, legacy, expressions):
+    assert api.refusal("Query", {"TableName": "no.such.table", "KeyConditionExpression": "pk", **given}) == \
+        f"{MIXED}Non-expression parameters: {{{legacy}}} Expression parameters: {{{expressions}}}"
+
+
+def test_constraints_are_told_before_mixing(api):
+    assert api.refusal("Query", {"TableName": "no!", "KeyConditionExpression": "", "KeyConditions": {}}) == \
+        ENVELOPE + must("no!", "tableName", NAME_PATTERN)
+
+
+def test_no_table_has_that_index(api, numbers):
+    index = {"IndexName": "idx", "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": PK}}
+    missing = "The table does not have the specified index: idx"
+    for more in ({}, {"ConsistentRead": True}, {"Select": "ALL_PROJECTED_ATTRIBUTES"}, {"KeyConditionExpression": "zzz = :p"}):
+        assert api.refusal("Query", {"TableName": numbers, **index, **more}) == missing
+    assert api.refusal("Query", {"TableName": numbers, **index, "KeyConditionExpression": "pk = :q"}).startswith("Invalid KeyConditionExpression: ")
+    assert api.refusal("Query", {"TableName": "no.such.table", **index}) == NOT_FOUND
+    assert api.refusal("Query", {"TableName": numbers, **index, "IndexName": "ix"}) == \
+        ENVELOPE + must("ix", "indexName", "have length greater than or equal to 3")
+
+
 @pytest.mark.headwater
-@pytest.mark.parametrize("member", ["IndexName", "AttributesToGet", "KeyConditions", "QueryFilter", "ConditionalOperator"])
+@pytest.mark.parametrize("member", ["AttributesToGet", "KeyConditions", "QueryFilter", "ConditionalOperator"])
 def test_what_is_not_built_is_refused(api, numbers, member):
     assert api.refusal("Query", {"TableName": numbers, member: "x"}) == f"Headwater does not support {member} yet"

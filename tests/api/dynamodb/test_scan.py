@@ -287,7 +287,19 @@ def test_limits_are_cut_and_saturate(api, numbers, limit):
     assert scan(api, numbers, Limit=limit)["Count"] == (1 if limit == 1.5 else COUNT)
 
 
+def test_legacy_parameters_beside_expressions(api):
+    assert api.refusal("Scan", {"TableName": "no.such.table", "FilterExpression": "", "ProjectionExpression": "a,", "Select": "x", "Segment": 1,
+                                "ConditionalOperator": "OR", "ScanFilter": {}, "AttributesToGet": []}) == \
+        "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: " \
+        "{AttributesToGet, ScanFilter, ConditionalOperator} Expression parameters: {ProjectionExpression, FilterExpression}"
+
+
+def test_no_table_has_that_index(api, numbers):
+    assert api.refusal("Scan", {"TableName": numbers, "IndexName": "idx", "ConsistentRead": True}) == "The table does not have the specified index: idx"
+    assert api.refusal("Scan", {"TableName": "no.such.table", "IndexName": "idx"}) == NOT_FOUND
+
+
 @pytest.mark.headwater
-@pytest.mark.parametrize("member", ["IndexName", "AttributesToGet", "ScanFilter", "ConditionalOperator"])
+@pytest.mark.parametrize("member", ["AttributesToGet", "ScanFilter", "ConditionalOperator"])
 def test_what_is_not_built_is_refused(api, numbers, member):
     assert api.refusal("Scan", {"TableName": numbers, member: "x"}) == f"Headwater does not support {member} yet"

@@ -161,7 +161,7 @@ static void item_calls_tell_constraints(void)
          "Either the KeyConditions or KeyConditionExpression parameter must be specified in the "
          "request."},
         {"Query", "{'TableName':'abc','IndexName':'i'}",
-         "Headwater does not support IndexName yet"},
+         ONE "Value 'i' at 'indexName'" MUST "have length greater than or equal to 3"},
         {"Query", "{'TableName':'abc','Select':'COUNT','ProjectionExpression':'a'}",
          ONE "Cannot specify the ProjectionExpression when choosing to get only the Count"},
         {"Query", "{'TableName':'abc','Select':'SPECIFIC_ATTRIBUTES'}",
