@@ -137,6 +137,12 @@ class Headwater(Server):
     def keys(self):
         return ["--credentials", str(self.data / "db/credentials")]
 
+    def load(self, *options):
+        """The driver, running until it is ended."""
+        command = [str(BIN / "headwater-bench"), "--endpoint", self.endpoint, *self.keys(),
+                   *map(str, options)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def metrics(self):
         """Every sample without labels."""
         with urllib.request.urlopen(self.endpoint + "/metrics", timeout=30) as answer:
