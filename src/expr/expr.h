@@ -105,4 +105,10 @@ MUST_USE enum err expr_key_range(const struct expr *expr, const struct expr_bind
                                  const struct key_schema *schema, struct arena *arena,
                                  struct key_range *range, struct expr_fault *fault);
 
+/* Visits the top-level name of every path; one that comes twice is visited twice. False: a name is
+ * not defined, or visit said so. */
+typedef bool expr_visit_name(void *arg, struct bytes name);
+bool expr_attributes(const struct expr *expr, const struct expr_binding *binding,
+                     expr_visit_name *visit, void *arg);
+
 #endif

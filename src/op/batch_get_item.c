@@ -56,6 +56,7 @@ struct batch_get {
     bool full;
 };
 
+static bool batch_get_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err batch_get_settle(struct op_call *call, struct decode *decode);
 static enum err batch_get_run(struct op_call *call, struct reader *reader, struct changes *changes);
 static enum err open_tables(struct batch_get *batch);
@@ -116,8 +117,30 @@ const struct op op_batch_get_item = {
     .in_fields = batch_get_in_fields,
     .out_fields = batch_get_out_fields,
     .settle = batch_get_settle,
+    .access = batch_get_access,
     .run = batch_get_run,
 };
+
+static bool batch_get_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct batch_get_in *in = call->in;
+    bool more = true;
+    for (size_t i = 0; more && i < in->table_count; i++) {
+        const struct keys_and_attributes *of = &in->tables[i].of;
+        const struct op_access access = {
+            .action = "BatchGetItem",
+            .table = in->tables[i].name,
+            .items = of->keys,
+            .item_count = of->key_count,
+            .texts = {.projection = of->projection},
+            .tokens = &of->tokens,
+            .reads = true,
+            .capacity = in->capacity,
+        };
+        more = visit(arg, &access);
+    }
+    return more;
+}
 
 /* More keys than are decoded were told of before: every table has at least one. */
 static enum err batch_get_settle(struct op_call *call, struct decode *decode)

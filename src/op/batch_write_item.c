@@ -64,6 +64,7 @@ struct batch_write {
     struct fault refusal; /* of an entry that was refused */
 };
 
+static bool batch_write_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err batch_write_settle(struct op_call *call, struct decode *decode);
 static enum err check_requests(struct op_call *call, const struct table_writes *writes);
 static enum err batch_write_check(struct op_call *call);
@@ -137,10 +138,37 @@ const struct op op_batch_write_item = {
     .in_fields = batch_write_in_fields,
     .out_fields = batch_write_out_fields,
     .settle = batch_write_settle,
+    .access = batch_write_access,
     .check = batch_write_check,
     .run = batch_write_run,
     .after = batch_write_after,
 };
+
+static bool batch_write_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct batch_write_in *in = call->in;
+    bool more = true;
+    for (size_t i = 0; more && i < in->table_count; i++) {
+        const struct table_writes *writes = &in->tables[i];
+        struct bytes *items = arena_alloc(call->arena, (writes->count + 1) * sizeof(*items));
+        if (items == NULL) {
+            return false;
+        }
+        for (size_t j = 0; j < writes->count; j++) {
+            const struct write_request *request = &writes->requests[j];
+            items[j] = request->puts ? request->put.item : request->delete.key;
+        }
+        const struct op_access access = {
+            .action = "BatchWriteItem",
+            .table = writes->name,
+            .items = items,
+            .item_count = writes->count,
+            .capacity = in->capacity,
+        };
+        more = visit(arg, &access);
+    }
+    return more;
+}
 
 /* DynamoDB's order: lengths of lists, absent members and enums; no request; names; one action an
  * entry; values; how many there are. */

@@ -2,6 +2,7 @@
  * Amazon DynamoDB API Reference, API_DeleteItem. */
 #include "op/op_priv.h"
 
+static bool delete_item_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err delete_item_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes);
 
@@ -37,8 +38,26 @@ const struct op op_delete_item = {
     .commit_offset = offsetof(struct delete_item_out, commit),
     .in_fields = delete_item_in_fields,
     .out_fields = delete_item_out_fields,
+    .access = delete_item_access,
     .run = delete_item_run,
 };
+
+static bool delete_item_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct delete_item_in *in = call->in;
+    const struct op_access access = {
+        .action = "DeleteItem",
+        .table = in->table_name,
+        .items = &in->key,
+        .item_count = 1,
+        .texts = {.condition = in->condition},
+        .tokens = &in->tokens,
+        .return_values = in->return_values,
+        .on_condition_failure = in->on_condition_failure,
+        .capacity = in->capacity,
+    };
+    return visit(arg, &access);
+}
 
 static enum err delete_item_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes)

@@ -3,6 +3,7 @@
  * Amazon DynamoDB API Reference, API_GetItem. */
 #include "op/op_priv.h"
 
+static bool get_item_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err get_item_run(struct op_call *call, struct reader *reader, struct changes *changes);
 
 static const struct field get_item_in_fields[] = {
@@ -29,8 +30,25 @@ const struct op op_get_item = {
     .out_size = sizeof(struct get_item_out),
     .in_fields = get_item_in_fields,
     .out_fields = get_item_out_fields,
+    .access = get_item_access,
     .run = get_item_run,
 };
+
+static bool get_item_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct get_item_in *in = call->in;
+    const struct op_access access = {
+        .action = "GetItem",
+        .table = in->table_name,
+        .items = &in->key,
+        .item_count = 1,
+        .texts = {.projection = in->projection},
+        .tokens = &in->tokens,
+        .reads = true,
+        .capacity = in->capacity,
+    };
+    return visit(arg, &access);
+}
 
 static enum err get_item_run(struct op_call *call, struct reader *reader, struct changes *changes)
 {

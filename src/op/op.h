@@ -43,6 +43,36 @@ struct decode;
 /* How a member of an input or output struct is named, typed, bounded and placed: see field.h. */
 struct field;
 
+/* The expressions of a request, or of one of its entries; empty: not given. */
+struct expression_texts {
+    struct bytes condition;
+    struct bytes filter;
+    struct bytes update;
+    struct bytes projection;
+    struct bytes key_condition;
+};
+
+/* One thing that a call does, as policies see it: an entry of a batch or a transaction is one of
+ * its own. All borrowed from the call. */
+struct op_access {
+    const char *action;        /* "PutItem" */
+    const char *enclosing;     /* the transaction's name, of an entry; else NULL */
+    struct bytes table;        /* its name or ARN; empty: no table is named */
+    struct bytes stream;       /* the ARN of a stream; empty: none is named */
+    bool streams;              /* it is about streams, if none is named about those of the table */
+    const struct bytes *items; /* Key and Item members, each an item */
+    size_t item_count;
+    struct expression_texts texts;
+    const struct expression_tokens *tokens; /* NULL: there are none */
+    bool reads;                             /* items, of which select says what is given */
+    enum query_select select;
+    enum return_values return_values; /* of a write */
+    enum return_values on_condition_failure;
+    enum return_capacity capacity;
+};
+/* Returns false to see no more. */
+typedef bool op_access_visit(void *arg, const struct op_access *access);
+
 enum op_api { OP_API_DYNAMODB, OP_API_STREAMS };
 
 struct op {
@@ -65,6 +95,9 @@ struct op {
     /* The end of decoding, where the operation tells faults in an order of its own or turns the
      * wire's shape into the input's. NULL: constraints, then values. */
     enum err (*settle)(struct op_call *call, struct decode *decode);
+    /* Visits what the call does; false where visit said so. NULL: one access, to the table, stream
+     * or resource that its members name. */
+    bool (*access)(const struct op_call *call, op_access_visit *visit, void *arg);
     /* Checks that need neither store nor expressions, in DynamoDB's order, and what must be chosen
      * once per call (evaluation is repeatable). ERR_FAULT with the call's fault set. May be NULL.
      */
@@ -103,6 +136,9 @@ struct op_call {
  * DynamoDB's words and order). ERR_FAULT: call->fault is set. ERR_NOMEM. op and arena must be set.
  */
 MUST_USE enum err op_decode(struct op_call *call, struct json root);
+/* Visits every access of a decoded call. False: visit did not want to see them all, or there was no
+ * memory. */
+bool op_accesses(const struct op_call *call, op_access_visit *visit, void *arg);
 /* Runs the call: op, arena, in and done must be set. Errors of the world become FAULT_INTERNAL,
  * throttles FAULT_THROUGHPUT_EXCEEDED or, for a full disk, FAULT_DISK_FULL. done may be called
  * before it returns. */

@@ -121,14 +121,6 @@ struct expressions {
     const struct expr *key_condition;
 };
 
-struct expression_texts {
-    struct bytes condition;
-    struct bytes filter;
-    struct bytes update;
-    struct bytes projection;
-    struct bytes key_condition;
-};
-
 MUST_USE enum err expressions_open(struct op_call *call, struct reader *reader,
                                    const struct expression_texts *texts,
                                    const struct expression_tokens *tokens, struct expressions *out);

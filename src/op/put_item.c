@@ -4,6 +4,7 @@
  * Hop 4 of the straight path: after op/decode.c, before table/commit.c. */
 #include "op/op_priv.h"
 
+static bool put_item_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err put_item_check(struct op_call *call);
 static enum err put_item_run(struct op_call *call, struct reader *reader, struct changes *changes);
 
@@ -39,9 +40,27 @@ const struct op op_put_item = {
     .commit_offset = offsetof(struct put_item_out, commit),
     .in_fields = put_item_in_fields,
     .out_fields = put_item_out_fields,
+    .access = put_item_access,
     .check = put_item_check,
     .run = put_item_run,
 };
+
+static bool put_item_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct put_item_in *in = call->in;
+    const struct op_access access = {
+        .action = "PutItem",
+        .table = in->table_name,
+        .items = &in->item,
+        .item_count = 1,
+        .texts = {.condition = in->condition},
+        .tokens = &in->tokens,
+        .return_values = in->return_values,
+        .on_condition_failure = in->on_condition_failure,
+        .capacity = in->capacity,
+    };
+    return visit(arg, &access);
+}
 
 static enum err put_item_check(struct op_call *call)
 {

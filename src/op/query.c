@@ -3,6 +3,7 @@
  * Amazon DynamoDB API Reference, API_Query. */
 #include "op/page.h"
 
+static bool query_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err query_check(struct op_call *call);
 static enum err query_run(struct op_call *call, struct reader *reader, struct changes *changes);
 static enum err query_range(struct op_call *call, struct reader *reader,
@@ -59,9 +60,27 @@ const struct op op_query = {
     .out_fields = query_out_fields,
     .old_order = query_old_order,
     .settle = query_settle,
+    .access = query_access,
     .check = query_check,
     .run = query_run,
 };
+
+static bool query_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct query_in *in = call->in;
+    const struct op_access access = {
+        .action = "Query",
+        .table = in->table_name,
+        .texts = {.filter = in->filter,
+                  .projection = in->projection,
+                  .key_condition = in->key_condition},
+        .tokens = &in->tokens,
+        .reads = true,
+        .select = in->select,
+        .capacity = in->capacity,
+    };
+    return visit(arg, &access);
+}
 
 static enum err query_settle(struct op_call *call, struct decode *decode)
 {

@@ -15,6 +15,7 @@ struct scan_wire {
     struct fault select_fault;
 };
 
+static bool scan_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err scan_settle(struct op_call *call, struct decode *decode);
 static enum err scan_run(struct op_call *call, struct reader *reader, struct changes *changes);
 static enum err check_members(struct op_call *call);
@@ -59,8 +60,24 @@ const struct op op_scan = {
     .out_fields = query_out_fields,
     .old_order = scan_old_order,
     .settle = scan_settle,
+    .access = scan_access,
     .run = scan_run,
 };
+
+static bool scan_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct scan_in *in = call->in;
+    const struct op_access access = {
+        .action = "Scan",
+        .table = in->table_name,
+        .texts = {.filter = in->filter, .projection = in->projection},
+        .tokens = &in->tokens,
+        .reads = true,
+        .select = in->select,
+        .capacity = in->capacity,
+    };
+    return visit(arg, &access);
+}
 
 static enum err scan_settle(struct op_call *call, struct decode *decode)
 {

@@ -45,6 +45,7 @@ struct transact_gets {
     struct bytes *items;
 };
 
+static bool transact_get_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err transact_get_settle(struct op_call *call, struct decode *decode);
 static enum err transact_get_run(struct op_call *call, struct reader *reader,
                                  struct changes *changes);
@@ -107,8 +108,31 @@ const struct op op_transact_get_items = {
     .in_fields = transact_get_in_fields,
     .out_fields = transact_get_out_fields,
     .settle = transact_get_settle,
+    .access = transact_get_access,
     .run = transact_get_run,
 };
+
+static bool transact_get_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct transact_get_in *in = call->in;
+    bool more = true;
+    for (size_t i = 0; more && i < in->count; i++) {
+        const struct transact_get *get = &in->items[i].get;
+        const struct op_access access = {
+            .action = "GetItem",
+            .enclosing = "TransactGetItems",
+            .table = get->table_name,
+            .items = &get->key,
+            .item_count = 1,
+            .texts = {.projection = get->projection},
+            .tokens = &get->tokens,
+            .reads = true,
+            .capacity = in->capacity,
+        };
+        more = visit(arg, &access);
+    }
+    return more;
+}
 
 /* DynamoDB's order: the list's length; absent Gets and enums; names; values. */
 static enum err transact_get_settle(struct op_call *call, struct decode *decode)

@@ -32,6 +32,7 @@ struct transaction {
     struct cancellations cancellations;
 };
 
+static bool transact_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err transact_settle(struct op_call *call, struct decode *decode);
 static enum err transact_check(struct op_call *call);
 static enum err transact_run(struct op_call *call, struct reader *reader, struct changes *changes);
@@ -154,9 +155,36 @@ const struct op op_transact_write_items = {
     .in_fields = transact_in_fields,
     .out_fields = transact_out_fields,
     .settle = transact_settle,
+    .access = transact_access,
     .check = transact_check,
     .run = transact_run,
 };
+
+static bool transact_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    static const char *const actions[] = {[TRANSACT_PUT] = "PutItem",
+                                          [TRANSACT_UPDATE] = "UpdateItem",
+                                          [TRANSACT_DELETE] = "DeleteItem",
+                                          [TRANSACT_CHECK] = "ConditionCheckItem"};
+    const struct transact_write_in *in = call->in;
+    bool more = true;
+    for (size_t i = 0; more && i < in->count; i++) {
+        const struct transact_action *action = &in->actions[i];
+        const struct op_access access = {
+            .action = actions[action->kind],
+            .enclosing = "TransactWriteItems",
+            .table = action->table_name,
+            .items = &action->item,
+            .item_count = 1,
+            .texts = {.condition = action->condition, .update = action->update},
+            .tokens = &action->tokens,
+            .on_condition_failure = action->on_condition_failure,
+            .capacity = in->capacity,
+        };
+        more = visit(arg, &access);
+    }
+    return more;
+}
 
 /* DynamoDB's order: the list's length; enums and token; one action an element; names; values. */
 static enum err transact_settle(struct op_call *call, struct decode *decode)

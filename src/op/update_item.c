@@ -2,6 +2,7 @@
  * Amazon DynamoDB API Reference, API_UpdateItem. */
 #include "op/op_priv.h"
 
+static bool update_item_access(const struct op_call *call, op_access_visit *visit, void *arg);
 static enum err update_item_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes);
 static void update_return(const struct update_item_in *in, struct bytes old_item,
@@ -57,8 +58,26 @@ const struct op op_update_item = {
     .in_fields = update_item_in_fields,
     .out_fields = update_item_out_fields,
     .old_order = update_item_old_order,
+    .access = update_item_access,
     .run = update_item_run,
 };
+
+static bool update_item_access(const struct op_call *call, op_access_visit *visit, void *arg)
+{
+    const struct update_item_in *in = call->in;
+    const struct op_access access = {
+        .action = "UpdateItem",
+        .table = in->table_name,
+        .items = &in->key,
+        .item_count = 1,
+        .texts = {.condition = in->condition, .update = in->update},
+        .tokens = &in->tokens,
+        .return_values = in->return_values,
+        .on_condition_failure = in->on_condition_failure,
+        .capacity = in->capacity,
+    };
+    return visit(arg, &access);
+}
 
 static enum err update_item_run(struct op_call *call, struct reader *reader,
                                 struct changes *changes)
