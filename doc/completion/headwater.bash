@@ -5,15 +5,16 @@ _headwater()
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} words= flags= tables=no
     COMPREPLY=()
     if [ "$COMP_CWORD" = 1 ]; then
-        COMPREPLY=($(compgen -W "serve tail table item log describe-operations help --help --version" -- "$current"))
+        COMPREPLY=($(compgen -W "serve tail table item key log describe-operations help --help --version" -- "$current"))
         return
     fi
     case ${COMP_WORDS[1]} in
-    help) words="serve tail table item log describe-operations" ;;
-    serve) words="" flags="--allow-plaintext --auth --cache-bytes --chat-origins --config --connections-max --credentials --data --flush-bytes --head-timeout-ms --idle-timeout-ms --listen --log-level --loops --memtable-bytes --ping-ms --read-workers --region --retention-ms --segment-bytes --tail-bytes --throttle-bytes" tables=no ;;
+    help) words="serve tail table item key log describe-operations" ;;
+    serve) words="" flags="--allow-plaintext --auth --cache-bytes --chat-origins --config --connections-max --credentials --data --flush-bytes --head-timeout-ms --idle-timeout-ms --listen --log-level --loops --master-key --memtable-bytes --ping-ms --read-workers --region --retention-ms --segment-bytes --tail-bytes --throttle-bytes" tables=no ;;
     tail) words="" flags="--count --credentials --data --endpoint --events --filter --from --names --region --values" tables=yes ;;
     table) words="create delete describe list" flags="--credentials --data --endpoint --key --region --stream" tables=yes ;;
     item) words="delete get put query scan" flags="--credentials --data --endpoint --filter --from --if --key --limit --names --region --values" tables=yes ;;
+    key) words="create delete disable enable list policy" flags="--credentials --data --endpoint --policy --region" tables=no ;;
     log) words="dump verify" flags="--data" tables=no ;;
     describe-operations) words="" flags="--help" tables=no ;;
     *) return ;;

@@ -1,10 +1,10 @@
-/* Hop 2 of the straight path: after net/http.c, before op/decode.c. Checks the signature, finds the
- * operation by its wire name, and turns outcomes into answers. Other faces of the one address are
- * told apart by path: /v1 is chat, the root serves the page or DynamoDB's health text, /healthz,
- * /readyz and /metrics are the operator's. */
+/* Hop 2 of the straight path: after net/http.c, before op/decode.c. Checks the signature and the
+ * policy, finds the operation by its wire name, and turns outcomes into answers. Other faces of the
+ * one address are told apart by path: /v1 is chat, the root serves the page or DynamoDB's health
+ * text, /healthz, /readyz and /metrics are the operator's. */
 #include "base/hash.h"
 #include "base/note.h"
-#include "server/server.h"
+#include "server/authorise.h"
 #include "sys/clock.h"
 #include "sys/random.h"
 #include "web/web.h"
@@ -29,12 +29,10 @@ static void on_ws_text(void *arg, struct ws *ws, void *user, struct bytes text);
 static void on_ws_closed(void *arg, struct ws *ws, void *user);
 static void serve_aws(struct loop_state *state, struct http_request *request);
 static bool check_caller(struct loop_state *state, struct http_request *request,
-                         struct fault *fault);
+                         const struct managed_key **key, struct fault *fault);
+static bool find_secret(void *arg, struct bytes key_id, struct bytes *secret);
 static bool is_foreign(const struct http_request *request, struct bytes name);
 static void aws_done(struct op_call *call);
-static void answer_fault(struct loop_state *state, struct http_request *request,
-                         const struct fault *fault);
-static void answer_aws(struct loop_state *state, struct http_request *request, unsigned status);
 static void answer_body(struct loop_state *state, struct http_request *request, unsigned status,
                         struct bytes type, struct bytes body);
 static void answer_unknown(struct loop_state *state, struct http_request *request);
@@ -113,31 +111,37 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
         return;
     }
     const struct op *op = op_find(target);
-    if (op == NULL) {
+    const struct key_op *key_op = op == NULL ? key_op_find(target) : NULL;
+    const struct managed_key *key = NULL;
+    if (op == NULL && key_op == NULL) {
         fault.code = FAULT_UNKNOWN_OPERATION;
         fault.message =
             target.len == 0
                 ? BYTES_NONE
                 : arena_printf(request->arena, "Headwater does not know the operation %.*s",
                                (int)(target.len < 200 ? target.len : 200), target.ptr);
-        answer_fault(state, request, &fault);
+        dispatch_fault(state, request, &fault);
         return;
     }
-    if (!check_caller(state, request, &fault)) {
+    if (!check_caller(state, request, &key, &fault)) {
         atomic_fetch_add_explicit(&state->refused_signatures, 1, memory_order_relaxed);
-        answer_fault(state, request, &fault);
+        dispatch_fault(state, request, &fault);
         return;
     }
     struct json root;
     struct aws_call *aws = arena_zalloc(request->arena, sizeof(*aws));
     if (aws == NULL) {
         fault.code = FAULT_INTERNAL;
-        answer_fault(state, request, &fault);
+        dispatch_fault(state, request, &fault);
         return;
     }
     if (json_parse(state->parser, request->body, &root) != OK || json_type(root) != JSON_OBJECT) {
         fault.code = FAULT_SERIALIZATION;
-        answer_fault(state, request, &fault);
+        dispatch_fault(state, request, &fault);
+        return;
+    }
+    if (key_op != NULL) {
+        key_op_start(state, key_op, key, request, root);
         return;
     }
     aws->request = request;
@@ -152,11 +156,24 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
         aws_done(&aws->call);
         return;
     }
+    if (key != NULL && !authorise_call(state, key, &aws->call, &fault)) {
+        aws->call.fault = fault;
+        aws_done(&aws->call);
+        return;
+    }
     op_start(&state->lane, &aws->call);
 }
 
+/* Who is looked for, and found. */
+struct looking {
+    const struct loop_state *state;
+    const struct managed_key *key;
+};
+
+/* *key: the managed key that signed, NULL: an owner's. Borrowed until the loop goes back to its
+ * messages. */
 static bool check_caller(struct loop_state *state, struct http_request *request,
-                         struct fault *fault)
+                         const struct managed_key **key, struct fault *fault)
 {
     static const enum fault_code codes[] = {
         [SIGV4_OK] = FAULT_NONE,
@@ -176,9 +193,10 @@ static bool check_caller(struct loop_state *state, struct http_request *request,
         return true;
     }
     struct sigv4_result result;
+    struct looking looking = {.state = state};
     const struct sigv4_policy policy = {
-        .lookup = keys_lookup,
-        .lookup_arg = &server->keys,
+        .lookup = find_secret,
+        .lookup_arg = &looking,
         .region = server->region_fixed ? server->region : BYTES_NONE,
         .service = BYTES("dynamodb"),
         .now_ms = clock_wall_ms(),
@@ -188,7 +206,24 @@ static bool check_caller(struct loop_state *state, struct http_request *request,
     if (result.refusal != SIGV4_OK) {
         fault->message = arena_dup(request->arena, bytes_cstr(result.text));
     }
+    *key = looking.key;
     return result.refusal == SIGV4_OK;
+}
+
+/* A key that is not active is nobody's. */
+static bool find_secret(void *arg, struct bytes key_id, struct bytes *secret)
+{
+    struct looking *looking = arg;
+    if (keys_lookup(&looking->state->server->keys, key_id, secret)) {
+        return true;
+    }
+    const struct managed_key *key = managed_find(looking->state->managed, key_id);
+    if (key == NULL || !key->active) {
+        return false;
+    }
+    looking->key = key;
+    *secret = key->secret;
+    return true;
 }
 
 /* Does this header name a host that is not loopback? For --auth=none, against pages that resolve
@@ -221,17 +256,17 @@ static void aws_done(struct op_call *call)
     buf_clear(&state->answer);
     unsigned status = op_encode(call, &state->answer);
     count_call(state, call, aws->request->received_ns);
-    answer_aws(state, aws->request, status);
+    dispatch_answer(state, aws->request, status);
 }
 
-static void answer_fault(struct loop_state *state, struct http_request *request,
-                         const struct fault *fault)
+void dispatch_fault(struct loop_state *state, struct http_request *request,
+                    const struct fault *fault)
 {
     buf_clear(&state->answer);
     unsigned status = fault_encode(fault, &state->answer);
     NOTE(NOTE_DEBUG, "request.refused", NOTE_S("fault", fault_wire_name(fault->code)),
          NOTE_B("message", fault->message));
-    answer_aws(state, request, status);
+    dispatch_answer(state, request, status);
 }
 
 /* As DynamoDB's: 52 characters. The first ones are the loop's own, chosen at its start, and the
@@ -268,7 +303,7 @@ static void add_decimal(struct buf *buf, uint64_t value)
     buf_add(buf, bytes_of(digits + at, sizeof(digits) - at));
 }
 
-static void answer_aws(struct loop_state *state, struct http_request *request, unsigned status)
+void dispatch_answer(struct loop_state *state, struct http_request *request, unsigned status)
 {
     struct bytes body = buf_bytes(&state->answer);
     if (state->answer.failed) {

@@ -1,9 +1,9 @@
 /* The credentials file: [profile] sections with aws_access_key_id and aws_secret_access_key lines.
- * The only place where a secret is written (server I6). */
+ * (server I6). */
 #include "server/keys.h"
 
+#include "server/managed.h"
 #include "sys/file.h"
-#include "sys/random.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -55,24 +55,13 @@ bool keys_lookup(void *arg, struct bytes key_id, struct bytes *secret)
     return false;
 }
 
-/* An id as AWS's look (AKIA and 16 of base 32), a secret of 40 characters: 240 random bits. */
 static enum err keys_create(const char *path, struct arena *arena)
 {
-    static const char id_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    static const char secret_letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint8_t random[56];
-    char id[17] = {0};
-    char secret[41] = {0};
-    random_fill(random, sizeof(random));
-    for (size_t i = 0; i < 16; i++) {
-        id[i] = id_letters[random[i] & 31];
-    }
-    for (size_t i = 0; i < 40; i++) {
-        secret[i] = secret_letters[random[16 + i] & 63];
-    }
+    char id[KEY_ID_LEN + 1];
+    char secret[KEY_SECRET_LEN + 1];
+    managed_make_key(id, secret);
     struct bytes text = arena_printf(
-        arena, "[default]\naws_access_key_id = AKIA%s\naws_secret_access_key = %s\n", id, secret);
+        arena, "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n", id, secret);
     return text.ptr == NULL ? ERR_NOMEM : file_write_all(path, text, 0600);
 }
 

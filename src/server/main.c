@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"tail", command_tail, "print a table's stream as JSON lines, live"},
     {"table", command_table, "list, describe, create and delete tables"},
     {"item", command_item, "get, put, delete, query and scan items"},
+    {"key", command_key, "make, list, disable and delete access keys"},
     {"log", command_log, "verify or dump a log without the server"},
     {"describe-operations", command_describe_operations, "print every operation's fields as JSON"},
 };
@@ -120,6 +121,15 @@ static int help_of(const char *name)
                "printed. " WHERE "\n\n"
                "Example: headwater item query Music --key 'Artist = :a' --values "
                "'{\":a\":{\"S\":\"Björk\"}}' --from end --limit 10\n");
+    } else if (strcmp(name, "key") == 0) {
+        printf("Usage: headwater key list\n"
+               "       headwater key create NAME --policy FILE\n"
+               "       headwater key policy NAME --policy FILE\n"
+               "       headwater key disable|enable|delete NAME\n\n"
+               "FILE holds a policy in IAM's JSON; NAME may also be the access key id of a key "
+               "that is there. A change holds\n"
+               "from its answer on. The secret is shown by create, this once. " WHERE "\n\n"
+               "Example: headwater key create reader --policy read.json\n");
     } else if (strcmp(name, "log") == 0) {
         printf("Usage: headwater log verify|dump --data DIR\n\n"
                "verify reads every byte of the log and says whether it is whole; dump prints every "

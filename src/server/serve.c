@@ -24,7 +24,7 @@ static void limit_connections(struct config *config);
 static int open_store(struct server *server);
 static const char *open_failure(const struct server *server);
 static enum err ensure_chat_tables(struct server *server);
-static int open_loops(struct server *server);
+static int open_loops(struct server *server, struct managed_set *managed);
 static bool split_address(struct server *server, char *why, size_t room);
 static void loop_main(void *arg);
 static void finish_loop(struct loop_state *state);
@@ -84,12 +84,15 @@ static int serve(struct server *server, struct arena *arena)
     if (status != EXIT_CLEAN) {
         return status;
     }
+    struct managed_set *managed = NULL;
     if (keys_load(config->data, config->credentials, arena, &server->keys, why, sizeof(why)) !=
-        OK) {
+            OK ||
+        managed_open(&server->changes.file, config->data, config->master_key, &managed, why,
+                     sizeof(why)) != OK) {
         fprintf(stderr, "headwater: %s\n", why);
         status = EXIT_FAILED;
     } else {
-        status = open_loops(server);
+        status = open_loops(server, managed);
     }
     if (status == EXIT_CLEAN) {
         server->started_ns = clock_mono_ns();
@@ -107,6 +110,7 @@ static int serve(struct server *server, struct arena *arena)
     for (unsigned i = 0; i < server->loop_count; i++) {
         finish_loop(&server->loops[i]);
     }
+    managed_set_free_all(server->loop_count > 0 ? server->loops[0].managed : managed);
     mem_free(server->loops);
     chat_close(server->chat);
     struct bytes url = arena_printf(arena, "%s/url", config->data);
@@ -213,7 +217,7 @@ static enum err ensure_chat_tables(struct server *server)
 
 /* Everything a loop needs, then the sockets, then the threads: nothing is served before all of it
  * stands. */
-static int open_loops(struct server *server)
+static int open_loops(struct server *server, struct managed_set *managed)
 {
     const struct config *config = &server->config;
     const struct chat_options chat_options = {.origins = bytes_cstr(config->chat_origins),
@@ -246,10 +250,12 @@ static int open_loops(struct server *server)
         return EXIT_FAILED;
     }
     server->loops = mem_zalloc(count, sizeof(*server->loops));
+    server->changes.server = server;
     for (unsigned i = 0; i < count; i++) {
         struct loop_state *state = &server->loops[i];
         struct http_service service;
         state->server = server;
+        state->managed = managed;
         dispatch_request_ids(state);
         buf_init(&state->answer, ANSWER_BYTES_MAX);
         buf_init(&state->head, 4096);
@@ -287,7 +293,8 @@ static void loop_main(void *arg)
     loop_run(state->loop);
     chat_stop(state->server->chat);
     /* Peers have gone; what they asked for still comes home and ends there. */
-    while (state->lane.in_flight > 0 || chat_in_flight(state->chat) > 0) {
+    while (state->lane.in_flight > 0 || chat_in_flight(state->chat) > 0 ||
+           key_calls_pending(state->server)) {
         lane_flush(&state->lane);
         if (mailbox_run(loop_mailbox(state->loop)) == 0) {
             thread_pause_ms(1);

@@ -9,6 +9,7 @@
 #include "net/sigv4.h"
 #include "op/op.h"
 #include "server/config.h"
+#include "server/key_calls.h"
 #include "server/keys.h"
 #include "table/table.h"
 
@@ -40,6 +41,8 @@ struct loop_state {
     struct chat_loop *chat;
     struct json_parser *parser;
     struct sigv4_context *signatures;
+    struct managed_set *managed; /* keys, as this loop knows them; shared, immutable */
+    struct managed_set *retired; /* the set before that one, until all loops have the new one */
     struct buf answer;
     struct buf head;
     uint64_t request_seed; /* of request ids */
@@ -48,10 +51,11 @@ struct loop_state {
     _Atomic uint64_t refused_signatures;
 };
 
-/* Immutable while loops run, but for draining. */
+/* Immutable while loops run, but for draining and changes. */
 struct server {
     struct config config;
     struct keys keys;
+    struct key_changes changes;
     struct store *store;
     struct chat *chat;
     struct loop_state *loops;
@@ -70,6 +74,10 @@ struct server {
 void dispatch_service(struct loop_state *state, struct http_service *service);
 /* Chooses where a loop's request ids begin. */
 void dispatch_request_ids(struct loop_state *state);
+/* Answers of the AWS face: a fault, and what is in state->answer. */
+void dispatch_fault(struct loop_state *state, struct http_request *request,
+                    const struct fault *fault);
+void dispatch_answer(struct loop_state *state, struct http_request *request, unsigned status);
 /* The text of /metrics. */
 void metrics_write(struct server *server, struct buf *out);
 
@@ -78,6 +86,7 @@ int command_serve(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_table(int argc, char **argv);
 int command_item(int argc, char **argv);
+int command_key(int argc, char **argv);
 int command_log(int argc, char **argv);
 int command_describe_operations(int argc, char **argv);
 

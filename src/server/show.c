@@ -188,8 +188,10 @@ static void cell_of(struct buf *cell, struct json value)
     struct bytes type;
     struct json inner;
     struct json_iter iter;
-    if (json_type(value) != JSON_OBJECT ||
-        (iter = json_iter_of(value), !json_next_member(&iter, &type, &inner))) {
+    if (json_type(value) == JSON_STRING) {
+        buf_add(cell, json_string(value));
+    } else if (json_type(value) != JSON_OBJECT ||
+               (iter = json_iter_of(value), !json_next_member(&iter, &type, &inner))) {
         json_add_value(cell, value);
     } else if (bytes_equal(type, BYTES("NULL"))) {
         buf_add_cstr(cell, "null");
