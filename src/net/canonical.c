@@ -34,19 +34,25 @@ static int unhex(uint8_t c)
                                   : -1;
 }
 
+/* The byte that stands at *at, which moves to the last one that was read. */
+static uint8_t decoded(struct bytes data, size_t *at)
+{
+    uint8_t c = data.ptr[*at];
+    bool escaped = c == '%' && *at + 2 < data.len;
+    int high = escaped ? unhex(data.ptr[*at + 1]) : -1;
+    int low = escaped ? unhex(data.ptr[*at + 2]) : -1;
+    if (high < 0 || low < 0) {
+        return c;
+    }
+    *at += 2;
+    return (uint8_t)(high << 4 | low);
+}
+
 /* One spelling for every way to write the same text. */
 static void add_recoded(struct text *text, struct bytes data)
 {
     for (size_t i = 0; i < data.len; i++) {
-        uint8_t c = data.ptr[i];
-        bool escaped = c == '%' && i + 2 < data.len;
-        int high = escaped ? unhex(data.ptr[i + 1]) : -1;
-        int low = escaped ? unhex(data.ptr[i + 2]) : -1;
-        if (high >= 0 && low >= 0) {
-            c = (uint8_t)(high << 4 | low);
-            i += 2;
-        }
-        add_encoded(text, c);
+        add_encoded(text, decoded(data, &i));
     }
 }
 
@@ -110,7 +116,20 @@ static struct bytes recode(struct text *text, struct bytes data)
     return bytes_of(start, (size_t)(text->at - start));
 }
 
-bool canonical_query(struct text *text, struct bytes query)
+struct bytes query_decode(struct arena *arena, struct bytes data)
+{
+    uint8_t *start = arena_alloc(arena, data.len + 1);
+    struct text text = {start, start + data.len};
+    if (start == NULL) {
+        return BYTES_NONE;
+    }
+    for (size_t i = 0; i < data.len; i++) {
+        text_add_byte(&text, decoded(data, &i));
+    }
+    return bytes_of(start, (size_t)(text.at - start));
+}
+
+bool canonical_query(struct text *text, struct bytes query, struct bytes without)
 {
     struct pair pairs[QUERY_PAIRS_MAX];
     size_t count = 0;
@@ -121,10 +140,13 @@ bool canonical_query(struct text *text, struct bytes query)
     while (query.len > 0) {
         struct bytes value = bytes_cut(&query, '&');
         struct bytes name = bytes_cut(&value, '=');
+        struct pair pair = {.name = recode(&unsorted, name)};
+        if (without.len > 0 && bytes_equal(pair.name, without)) {
+            continue;
+        }
         if (count == QUERY_PAIRS_MAX) {
             return false;
         }
-        struct pair pair = {.name = recode(&unsorted, name)};
         pair.value = recode(&unsorted, value);
         size_t at = count++;
         for (; at > 0 && pair_compare(&pairs[at - 1], &pair) > 0; at--) {

@@ -16,9 +16,6 @@
 #include <time.h>
 
 #define KEY_CACHE 64u
-#define SIGNED_MAX 64u
-#define SKEW_MS 900000u          /* 15 minutes */
-#define PARTS 5u                 /* key id, date, region, service, terminator */
 #define SECONDS_MAX 253402300799 /* the end of 9999: a leap second behind it has no stamp */
 #define QUOTED_MAX 600u          /* of what the caller sent, in a refusal */
 
@@ -28,34 +25,19 @@ struct sigv4_context {
     struct cached_key keys[KEY_CACHE];
 };
 
-/* The Authorization header, taken apart. */
-struct authorization {
-    struct bytes header;
-    struct bytes algorithm;
-    struct bytes credential;
-    struct bytes parts[PARTS];
-    struct bytes scope; /* date/region/service/terminator */
-    struct bytes signed_list;
-    struct bytes signature;
-    size_t name_count;
-    struct bytes names[SIGNED_MAX];
-};
-
-static void refuse(struct sigv4_result *result, enum sigv4_refusal refusal, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 static bool read_authorization(const struct http_request *request, struct authorization *out,
                                struct sigv4_result *result);
 static bool split_credential(struct authorization *out, struct sigv4_result *result);
 static bool check_algorithm(const struct authorization *authorization, struct sigv4_result *result);
-static bool read_date(const struct http_request *request, char stamp[STAMP_LEN + 1], uint64_t *ms,
-                      struct sigv4_result *result);
+static bool read_date(const struct http_request *request, const struct authorization *authorization,
+                      char stamp[STAMP_LEN + 1], uint64_t *ms, struct sigv4_result *result);
 static bool check_scope(const struct sigv4_policy *policy,
                         const struct authorization *authorization, struct bytes stamp,
                         struct sigv4_result *result);
 static bool check_signed(const struct http_request *request,
                          const struct authorization *authorization, struct sigv4_result *result);
-static bool check_age(const struct sigv4_policy *policy, struct bytes stamp, uint64_t date_ms,
-                      struct sigv4_result *result);
+static bool check_age(const struct sigv4_policy *policy, const struct authorization *authorization,
+                      struct bytes stamp, uint64_t date_ms, struct sigv4_result *result);
 static bool check_body(const struct http_request *request, char body_hash[SHA256_HEX_LEN],
                        struct sigv4_result *result);
 static bool make_canonical(const struct http_request *request,
@@ -199,8 +181,8 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
     result->key_id = BYTES_NONE;
     result->region = BYTES_NONE;
     if (!read_authorization(request, &authorization, result) ||
-        !read_date(request, stamp_text, &date_ms, result) ||
-        !check_age(policy, stamp, date_ms, result) ||
+        !read_date(request, &authorization, stamp_text, &date_ms, result) ||
+        !check_age(policy, &authorization, stamp, date_ms, result) ||
         !check_signed(request, &authorization, result) ||
         !check_algorithm(&authorization, result) || !split_credential(&authorization, result) ||
         !check_scope(policy, &authorization, stamp, result) ||
@@ -211,7 +193,7 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
     }
     size_t len = string_to_sign(stamp, authorization.scope, canonical, to_sign);
     if (len == 0) {
-        refuse(result, SIGV4_INCOMPLETE, "The credential scope is too long.");
+        sigv4_refuse(result, SIGV4_INCOMPLETE, "The credential scope is too long.");
         return;
     }
     struct bytes secret;
@@ -222,7 +204,8 @@ void sigv4_check(struct sigv4_context *context, const struct sigv4_policy *polic
     }
     bool same = check_signature(context, secret, known, &authorization, bytes_of(to_sign, len));
     if (!known) {
-        refuse(result, SIGV4_UNKNOWN_KEY, "The security token included in the request is invalid.");
+        sigv4_refuse(result, SIGV4_UNKNOWN_KEY,
+                     "The security token included in the request is invalid.");
     } else if (!same) {
         refuse_signature(result, canonical, bytes_of(to_sign, len));
     }
@@ -252,8 +235,7 @@ static bool check_signature(struct sigv4_context *context, struct bytes secret, 
 
 /* ---- refusals ---- */
 
-/* The text goes into a JSON answer: what is not ASCII in the caller's words becomes '?'. */
-static void refuse(struct sigv4_result *result, enum sigv4_refusal refusal, const char *format, ...)
+void sigv4_refuse(struct sigv4_result *result, enum sigv4_refusal refusal, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
@@ -267,20 +249,18 @@ static void refuse(struct sigv4_result *result, enum sigv4_refusal refusal, cons
     }
 }
 
-/* For "%.*s" of what the caller sent. A pointer of nothing goes with the length 0. */
-#define QUOTED(text, max) (int)((text).len < (max) ? (text).len : (max)), (const char *)(text).ptr
-
 /* Both strings are told, as AWS does, since a client's author sees from them what differs. They
  * hold nothing that the caller did not send. */
 static void refuse_signature(struct sigv4_result *result, struct bytes canonical,
                              struct bytes to_sign)
 {
-    refuse(result, SIGV4_INVALID,
-           "The request signature we calculated does not match the signature you provided. Check "
-           "your AWS Secret Access Key and signing method. Consult the service documentation for "
-           "details.\n\nThe Canonical String for this request should have been\n'%.*s'\n\nThe "
-           "String-to-Sign should have been\n'%.*s'\n",
-           QUOTED(canonical, 2048u), BYTES_FMT(to_sign));
+    sigv4_refuse(
+        result, SIGV4_INVALID,
+        "The request signature we calculated does not match the signature you provided. Check "
+        "your AWS Secret Access Key and signing method. Consult the service documentation for "
+        "details.\n\nThe Canonical String for this request should have been\n'%.*s'\n\nThe "
+        "String-to-Sign should have been\n'%.*s'\n",
+        QUOTED(canonical, 2048u), BYTES_FMT(to_sign));
 }
 
 /* ---- the parts ---- */
@@ -307,9 +287,9 @@ static bool read_fields(struct bytes fields, struct authorization *out, struct s
                               : bytes_equal(name, BYTES("Signature"))     ? &out->signature
                                                                           : NULL;
         if (place != NULL && place->ptr != NULL) {
-            refuse(result, SIGV4_INCOMPLETE,
-                   "Authorization header names '%.*s' more than once. Authorization=%.*s",
-                   BYTES_FMT(name), QUOTED(out->header, QUOTED_MAX));
+            sigv4_refuse(result, SIGV4_INCOMPLETE,
+                         "Authorization header names '%.*s' more than once. Authorization=%.*s",
+                         BYTES_FMT(name), QUOTED(out->header, QUOTED_MAX));
             return false;
         }
         if (place != NULL) {
@@ -331,31 +311,32 @@ static bool check_fields(const struct http_request *request, const struct author
         dates + stamps > 0) {
         return true;
     }
-    refuse(result, SIGV4_INCOMPLETE, "%s%s%s%sAuthorization=%.*s",
-           out->credential.len > 0 ? "" : "Authorization header requires 'Credential' parameter. ",
-           out->signature.len > 0 ? "" : "Authorization header requires 'Signature' parameter. ",
-           out->signed_list.len > 0 ? ""
-                                    : "Authorization header requires 'SignedHeaders' parameter. ",
-           dates + stamps > 0 ? ""
-                              : "Authorization header requires existence of either a 'X-Amz-Date' "
-                                "or a 'Date' header. ",
-           QUOTED(out->header, QUOTED_MAX));
+    sigv4_refuse(
+        result, SIGV4_INCOMPLETE, "%s%s%s%sAuthorization=%.*s",
+        out->credential.len > 0 ? "" : "Authorization header requires 'Credential' parameter. ",
+        out->signature.len > 0 ? "" : "Authorization header requires 'Signature' parameter. ",
+        out->signed_list.len > 0 ? "" : "Authorization header requires 'SignedHeaders' parameter. ",
+        dates + stamps > 0 ? ""
+                           : "Authorization header requires existence of either a 'X-Amz-Date' "
+                             "or a 'Date' header. ",
+        QUOTED(out->header, QUOTED_MAX));
     return false;
 }
 
 static bool split_credential(struct authorization *out, struct sigv4_result *result)
 {
     struct bytes rest = out->credential;
-    size_t len = PARTS - 1; /* with just so many slashes between them the parts make the whole */
-    for (size_t i = 0; i < PARTS; i++) {
+    size_t len =
+        SCOPE_PARTS - 1; /* with just so many slashes between them the parts make the whole */
+    for (size_t i = 0; i < SCOPE_PARTS; i++) {
         out->parts[i] = bytes_cut(&rest, '/');
         len += out->parts[i].len;
     }
     if (len != out->credential.len || out->parts[0].len == 0 || out->parts[0].len > 128) {
-        refuse(result, SIGV4_INCOMPLETE,
-               "Credential must have exactly 5 slash-delimited elements, e.g. "
-               "keyid/date/region/service/term, got '%.*s'",
-               QUOTED(out->credential, 300u));
+        sigv4_refuse(result, SIGV4_INCOMPLETE,
+                     "Credential must have exactly 5 slash-delimited elements, e.g. "
+                     "keyid/date/region/service/term, got '%.*s'",
+                     QUOTED(out->credential, 300u));
         return false;
     }
     out->scope = bytes_of(out->parts[1].ptr, out->credential.len - out->parts[0].len - 1);
@@ -367,8 +348,8 @@ static bool split_names(struct authorization *out, struct sigv4_result *result)
     struct bytes rest = out->signed_list;
     while (rest.len > 0) {
         if (out->name_count == SIGNED_MAX) {
-            refuse(result, SIGV4_INCOMPLETE, "SignedHeaders names more than %u headers",
-                   SIGNED_MAX);
+            sigv4_refuse(result, SIGV4_INCOMPLETE, "SignedHeaders names more than %u headers",
+                         SIGNED_MAX);
             return false;
         }
         out->names[out->name_count++] = bytes_cut(&rest, ';');
@@ -379,27 +360,26 @@ static bool split_names(struct authorization *out, struct sigv4_result *result)
 static bool read_authorization(const struct http_request *request, struct authorization *out,
                                struct sigv4_result *result)
 {
-    const struct bytes query_form = BYTES("X-Amz-Algorithm=");
     unsigned count;
+    bool presigned = sigv4_is_presigned(request);
+    memset(out, 0, offsetof(struct authorization, names));
     out->header = http_header_get(request, BYTES("authorization"), &count);
-    out->credential = BYTES_NONE;
-    out->signed_list = BYTES_NONE;
-    out->signature = BYTES_NONE;
-    out->name_count = 0;
+    if (presigned && count == 0) {
+        return sigv4_read_query(request, out, result) && split_names(out, result);
+    }
     struct bytes fields = out->header;
     if (!bytes_start_with(fields, BYTES("AWS4-"))) {
-        refuse(result, SIGV4_MISSING, "Request is missing Authentication Token");
+        sigv4_refuse(result, SIGV4_MISSING, "Request is missing Authentication Token");
         return false;
     }
     if (count > 1) {
-        refuse(result, SIGV4_INCOMPLETE, "Authorization header requires to be given once.");
+        sigv4_refuse(result, SIGV4_INCOMPLETE, "Authorization header requires to be given once.");
         return false;
     }
-    if (request->query.len > 0 &&
-        memmem(request->query.ptr, request->query.len, query_form.ptr, query_form.len) != NULL) {
-        refuse(result, SIGV4_INVALID,
-               "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP "
-               "header.");
+    if (presigned) {
+        sigv4_refuse(result, SIGV4_INVALID,
+                     "Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as "
+                     "HTTP header.");
         return false;
     }
     out->algorithm = bytes_cut(&fields, ' ');
@@ -412,18 +392,20 @@ static bool check_algorithm(const struct authorization *authorization, struct si
     if (bytes_equal(authorization->algorithm, BYTES("AWS4-HMAC-SHA256"))) {
         return true;
     }
-    refuse(result, SIGV4_INCOMPLETE,
-           "Unsupported AWS 'algorithm': '%.*s' (only AWS4-HMAC-SHA256 for now). ",
-           QUOTED(authorization->algorithm, 200u));
+    sigv4_refuse(result, SIGV4_INCOMPLETE,
+                 "Unsupported AWS 'algorithm': '%.*s' (only AWS4-HMAC-SHA256 for now). ",
+                 QUOTED(authorization->algorithm, 200u));
     return false;
 }
 
-/* X-Amz-Date, else Date, which may also be in HTTP's own form. */
-static bool read_date(const struct http_request *request, char stamp[STAMP_LEN + 1], uint64_t *ms,
-                      struct sigv4_result *result)
+/* Of a header: X-Amz-Date, else Date, which may also be in HTTP's own form. */
+static bool read_date(const struct http_request *request, const struct authorization *authorization,
+                      char stamp[STAMP_LEN + 1], uint64_t *ms, struct sigv4_result *result)
 {
-    unsigned count;
-    struct bytes given = http_header_get(request, BYTES("x-amz-date"), &count);
+    unsigned count = 1;
+    struct bytes given = authorization->in_query
+                             ? authorization->date
+                             : http_header_get(request, BYTES("x-amz-date"), &count);
     struct bytes date = given;
     if (count == 0) {
         given = date = http_header_get(request, BYTES("date"), &count);
@@ -438,10 +420,10 @@ static bool read_date(const struct http_request *request, char stamp[STAMP_LEN +
         }
     }
     if (count != 1 || !stamp_parse(date, ms)) {
-        refuse(result, SIGV4_INCOMPLETE,
-               "Date must be in ISO-8601 'basic format'. Got '%.*s'. See "
-               "http://en.wikipedia.org/wiki/ISO_8601",
-               QUOTED(given, 100u));
+        sigv4_refuse(result, SIGV4_INCOMPLETE,
+                     "Date must be in ISO-8601 'basic format'. Got '%.*s'. See "
+                     "http://en.wikipedia.org/wiki/ISO_8601",
+                     QUOTED(given, 100u));
         return false;
     }
     memmove(stamp, date.ptr, STAMP_LEN);
@@ -481,7 +463,7 @@ static bool check_scope(const struct sigv4_policy *policy,
                  QUOTED(parts[1], 100u), (const char *)stamp.ptr, BYTES_FMT(stamp));
     }
     if (region[0] != 0 || service[0] != 0 || terminator[0] != 0 || date[0] != 0) {
-        refuse(result, SIGV4_INVALID, "%s%s%s%s", region, service, terminator, date);
+        sigv4_refuse(result, SIGV4_INVALID, "%s%s%s%s", region, service, terminator, date);
     }
     return result->refusal == SIGV4_OK;
 }
@@ -503,37 +485,47 @@ static bool check_signed(const struct http_request *request,
                          const struct authorization *authorization, struct sigv4_result *result)
 {
     if (!is_signed(authorization, BYTES("host"))) {
-        refuse(result, SIGV4_INVALID,
-               "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+        sigv4_refuse(result, SIGV4_INVALID,
+                     "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
         return false;
     }
     for (size_t i = 0; i < request->header_count; i++) {
         struct bytes name = request->headers[i].name;
         if (name.len > 6 && strncasecmp((const char *)name.ptr, "x-amz-", 6) == 0 &&
             !is_signed(authorization, name)) {
-            refuse(result, SIGV4_INVALID,
-                   "'%.*s' must be a 'SignedHeader' in the AWS Authorization.", QUOTED(name, 100u));
+            sigv4_refuse(result, SIGV4_INVALID,
+                         "'%.*s' must be a 'SignedHeader' in the AWS Authorization.",
+                         QUOTED(name, 100u));
             return false;
         }
     }
     return true;
 }
 
-static bool check_age(const struct sigv4_policy *policy, struct bytes stamp, uint64_t date_ms,
-                      struct sigv4_result *result)
+static bool check_age(const struct sigv4_policy *policy, const struct authorization *authorization,
+                      struct bytes stamp, uint64_t date_ms, struct sigv4_result *result)
 {
     char now[STAMP_LEN + 1];
     char bound[STAMP_LEN + 1];
-    if (date_ms + SKEW_MS >= policy->now_ms && date_ms <= policy->now_ms + SKEW_MS) {
+    uint64_t lifetime_ms = authorization->in_query ? authorization->lifetime_ms : SKEW_MS;
+    if (date_ms + lifetime_ms >= policy->now_ms && date_ms <= policy->now_ms + SKEW_MS) {
         return true;
     }
     bool expired = date_ms < policy->now_ms;
+    bool minutes = lifetime_ms % 60000 == 0;
     stamp_format(policy->now_ms, now);
-    stamp_format(expired ? policy->now_ms - SKEW_MS : policy->now_ms + SKEW_MS, bound);
-    refuse(result, SIGV4_INVALID,
-           expired ? "Signature expired: %.*s is now earlier than %s (%s - 15 min.)"
-                   : "Signature not yet current: %.*s is still later than %s (%s + 15 min.)",
-           BYTES_FMT(stamp), bound, now);
+    if (!expired) {
+        stamp_format(policy->now_ms + SKEW_MS, bound);
+        sigv4_refuse(result, SIGV4_INVALID,
+                     "Signature not yet current: %.*s is still later than %s (%s + 15 min.)",
+                     BYTES_FMT(stamp), bound, now);
+        return false;
+    }
+    stamp_format(policy->now_ms - lifetime_ms, bound);
+    sigv4_refuse(result, SIGV4_INVALID,
+                 "Signature expired: %.*s is now earlier than %s (%s - %llu %s)", BYTES_FMT(stamp),
+                 bound, now, (unsigned long long)(lifetime_ms / (minutes ? 60000 : 1000)),
+                 minutes ? "min." : "sec.");
     return false;
 }
 
@@ -548,8 +540,9 @@ static bool check_body(const struct http_request *request, char body_hash[SHA256
     if (count == 0 || bytes_equal(declared, bytes_of(body_hash, SHA256_HEX_LEN))) {
         return true;
     }
-    refuse(result, SIGV4_INVALID,
-           "The value of x-amz-content-sha256 is not the SHA-256 of the body that was received.");
+    sigv4_refuse(
+        result, SIGV4_INVALID,
+        "The value of x-amz-content-sha256 is not the SHA-256 of the body that was received.");
     return false;
 }
 
@@ -567,8 +560,8 @@ static bool find_signed(const struct http_request *request,
         values[i] = http_header_get(request, name, &count);
         *room += name.len + values[i].len + 2;
         if (count != 1) {
-            refuse(result, SIGV4_INVALID, "The signed header '%.*s' was %s.", QUOTED(name, 100u),
-                   count == 0 ? "not sent" : "sent more than once");
+            sigv4_refuse(result, SIGV4_INVALID, "The signed header '%.*s' was %s.",
+                         QUOTED(name, 100u), count == 0 ? "not sent" : "sent more than once");
             return false;
         }
     }
@@ -587,7 +580,7 @@ static bool make_canonical(const struct http_request *request,
     }
     uint8_t *start = arena_alloc(request->arena, room);
     if (start == NULL) {
-        refuse(result, SIGV4_INVALID, "The request is too large to be checked.");
+        sigv4_refuse(result, SIGV4_INVALID, "The request is too large to be checked.");
         return false;
     }
     struct text text = {start, start + room};
@@ -595,9 +588,10 @@ static bool make_canonical(const struct http_request *request,
     text_add_byte(&text, '\n');
     canonical_path(&text, request->path);
     text_add_byte(&text, '\n');
-    if (!canonical_query(&text, request->query)) {
-        refuse(result, SIGV4_INVALID, "The query string has more than %zu parameters.",
-               QUERY_PAIRS_MAX);
+    if (!canonical_query(&text, request->query,
+                         authorization->in_query ? BYTES("X-Amz-Signature") : BYTES_NONE)) {
+        sigv4_refuse(result, SIGV4_INVALID, "The query string has more than %zu parameters.",
+                     QUERY_PAIRS_MAX);
         return false;
     }
     text_add_byte(&text, '\n');

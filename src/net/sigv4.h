@@ -1,4 +1,5 @@
-/* AWS Signature Version 4, in the Authorization header: checking requests, and signing our own.
+/* AWS Signature Version 4: checking requests, signed in the Authorization header or in the query
+ * string (presigned), and signing our own in the header.
  * Pure but for the per-thread context, which caches signing keys (per key id, day, region, service)
  * and the OpenSSL objects. */
 #ifndef HW_NET_SIGV4_H

@@ -11,6 +11,9 @@
 #define STAMP_LEN 16u                /* 20150830T123600Z */
 #define QUERY_PAIRS_MAX ((size_t)64) /* of one query string */
 #define TO_SIGN_MAX 512u
+#define SIGNED_MAX 64u  /* names in one signature's list */
+#define SCOPE_PARTS 5u  /* key id, date, region, service, terminator */
+#define SKEW_MS 900000u /* 15 minutes */
 #define CREDENTIAL_MAX 256u
 #define SECRET_MAX 256u
 
@@ -26,6 +29,22 @@ struct cached_key {
     uint8_t secret[SECRET_MAX];         /* a changed secret makes another key */
     size_t secret_len;
     struct hmac_key key;
+};
+
+/* What a request says of its signature, in its Authorization header or its query string. */
+struct authorization {
+    struct bytes header; /* the whole of it; empty for the query form */
+    bool in_query;
+    struct bytes algorithm;
+    struct bytes credential;
+    struct bytes parts[SCOPE_PARTS];
+    struct bytes scope; /* date/region/service/terminator */
+    struct bytes signed_list;
+    struct bytes signature;
+    struct bytes date;    /* of the query form */
+    uint64_t lifetime_ms; /* from its date on */
+    size_t name_count;
+    struct bytes names[SIGNED_MAX];
 };
 
 /* Text being put together in memory whose size was reckoned before: `end` says that it was right.
@@ -57,8 +76,11 @@ size_t canonical_room(struct bytes path, struct bytes query);
 /* Dots and doubled slashes taken out, then each byte encoded as RFC 3986 has it: what was already
  * encoded is encoded again, as AWS's clients do for every service but S3. */
 void canonical_path(struct text *text, struct bytes path);
-/* Decoded, encoded again and sorted by name and value. False: more than QUERY_PAIRS_MAX. */
-bool canonical_query(struct text *text, struct bytes query);
+/* Decoded, encoded again and sorted by name and value, without the pairs of one name (NONE: all).
+ * False: more than QUERY_PAIRS_MAX. */
+bool canonical_query(struct text *text, struct bytes query, struct bytes without);
+/* A name or value with its escapes taken out, in the arena; ptr NULL: no memory. */
+struct bytes query_decode(struct arena *arena, struct bytes data);
 /* Trimmed, inner runs of blanks as one. */
 void canonical_value(struct text *text, struct bytes value);
 /* "20150830T123600Z", a real date. */
@@ -67,6 +89,11 @@ void stamp_format(uint64_t ms, char stamp[STAMP_LEN + 1]);
 
 /* ---- sigv4.c ---- */
 
+/* Notes a refusal. The text goes into a JSON answer: what is not ASCII becomes '?'. */
+void sigv4_refuse(struct sigv4_result *result, enum sigv4_refusal refusal, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* For "%.*s" of what the caller sent. A pointer of nothing goes with the length 0. */
+#define QUOTED(text, max) (int)((text).len < (max) ? (text).len : (max)), (const char *)(text).ptr
 void hmac(const struct hmac_key *key, struct bytes data, uint8_t out[SHA256_DIGEST_LENGTH]);
 /* The key of a credential: the cached one, or it is derived into *scratch and *found is false.
  * parts: date, region, service, terminator. */
@@ -79,5 +106,13 @@ void signing_key_keep(struct sigv4_context *context, struct bytes credential, st
 /* The string that is signed: its length. 0: the scope is too long. */
 size_t string_to_sign(struct bytes stamp, struct bytes scope, struct bytes canonical,
                       uint8_t out[TO_SIGN_MAX]);
+
+/* ---- sigv4_query.c ---- */
+
+/* Is it a presigned request? */
+bool sigv4_is_presigned(const struct http_request *request);
+/* Its parameters; *out was zeroed. */
+bool sigv4_read_query(const struct http_request *request, struct authorization *out,
+                      struct sigv4_result *result);
 
 #endif

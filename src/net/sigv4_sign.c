@@ -84,7 +84,8 @@ static void canonical_request(struct text *text, const struct sigv4_sign_input *
     text_add_byte(text, '\n');
     canonical_path(text, input->path);
     text_add_byte(text, '\n');
-    (void)canonical_query(text, input->query); /* too many pairs: the other side refuses it */
+    /* Too many pairs: the other side refuses it. */
+    (void)canonical_query(text, input->query, BYTES_NONE);
     text_add_byte(text, '\n');
     if (input->content_type.len > 0) {
         add_header(text, BYTES("content-type"), input->content_type);

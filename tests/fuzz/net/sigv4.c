@@ -1,6 +1,7 @@
 /* Signature Version 4: what a signer written here again signs is accepted, as is what our own
  * signer signs; a request that was changed is accepted only where that signer would sign the same;
- * and no text in the Authorization header is accepted without the key, whatever it is. */
+ * and no text in the Authorization header or the query is accepted without the key, whatever it
+ * is. */
 #include "net/sigv4.h"
 #include "fuzz.h"
 
@@ -272,7 +273,8 @@ static struct bytes query_text(struct fuzz_input *input, struct arena *arena)
     buf_add(&out, clean(input, arena, 80, ""));
     struct bytes query = fuzz_copy(arena, buf_bytes(&out));
     buf_fini(&out);
-    return memmem(query.ptr, query.len, "X-Amz-Algorithm=", 16) != NULL ? BYTES_NONE : query;
+    struct bytes plain = recoded(query, arena); /* no parameter of a signature, however written */
+    return memmem(plain.ptr, plain.len, "X-Amz-", 6) != NULL ? BYTES_NONE : query;
 }
 
 static struct bytes value_text(struct fuzz_input *input, struct arena *arena)
@@ -371,6 +373,38 @@ static void signed_request(struct fuzz_input *input, struct arena *arena)
     buf_fini(&list);
 }
 
+/* The same with all of it in the query string, which is signed without the signature. */
+static void presigned_request(struct fuzz_input *input, struct arena *arena)
+{
+    struct http_request request;
+    struct buf list;
+    char signature[65];
+    char now[65];
+    buf_init(&list, 300);
+    make_request(input, arena, &request, &list);
+    struct bytes unsigned_query = arena_printf(
+        arena,
+        "%.*s&X-Amz-Date=" STAMP "&X-Amz-Expires=%zu&X-Amz-Credential=" KEY_ID "/" SCOPE
+        "&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=%.*s",
+        BYTES_FMT(request.query), 1 + fuzz_below(input, 604800), BYTES_FMT(buf_bytes(&list)));
+    request.query = unsigned_query;
+    if (sign(&request, buf_bytes(&list), signature)) {
+        request.query =
+            arena_printf(arena, "%.*s&X-Amz-Signature=%s", BYTES_FMT(unsigned_query), signature);
+        HOLDS(check(&request) == SIGV4_OK);
+        (void)change_request(input, arena, &request);
+        bool kept = request.query.len > unsigned_query.len + strlen("&X-Amz-Signature=") + 64 - 1 &&
+                    memcmp(request.query.ptr + unsigned_query.len,
+                           "&X-Amz-Signature=", strlen("&X-Amz-Signature=")) == 0;
+        if (check(&request) == SIGV4_OK) {
+            HOLDS(kept);
+            request.query = bytes_of(request.query.ptr, unsigned_query.len);
+            HOLDS(sign(&request, buf_bytes(&list), now) && strcmp(signature, now) == 0);
+        }
+    }
+    buf_fini(&list);
+}
+
 static struct bytes line_value(struct bytes head, const char *name)
 {
     const uint8_t *at = memmem(head.ptr, head.len, name, strlen(name));
@@ -451,20 +485,60 @@ static void any_header(struct fuzz_input *input, struct arena *arena)
     buf_fini(&list);
 }
 
+/* Whatever stands in the query. */
+static void any_query(struct fuzz_input *input, struct arena *arena)
+{
+    static const char *const pieces[] = {"X-Amz-Algorithm=",
+                                         "AWS4-HMAC-SHA256",
+                                         "&X-Amz-Credential=",
+                                         KEY_ID "/" SCOPE,
+                                         "&X-Amz-Signature=",
+                                         "&X-Amz-SignedHeaders=",
+                                         "host;x-amz-date",
+                                         "&X-Amz-Date=",
+                                         STAMP,
+                                         "&X-Amz-Expires=",
+                                         "604800",
+                                         "&X-Amz-Security-Token=",
+                                         "%41",
+                                         "-"};
+    struct http_request request;
+    struct buf list;
+    struct buf query;
+    buf_init(&list, 300);
+    buf_init(&query, 8192);
+    make_request(input, arena, &request, &list);
+    buf_add_cstr(&query, "X-Amz-Algorithm=AWS4-HMAC-SHA256");
+    for (size_t count = fuzz_below(input, 40); count > 0; count--) {
+        buf_add_cstr(&query, pieces[fuzz_below(input, sizeof(pieces) / sizeof(pieces[0]))]);
+    }
+    buf_add(&query, clean(input, arena, 200, ""));
+    request.query = buf_bytes(&query);
+    HOLDS(check(&request) != SIGV4_OK);
+    buf_fini(&query);
+    buf_fini(&list);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = fuzz_input_of(data, size);
     struct arena arena;
     arena_init(&arena, 0);
-    switch (fuzz_below(&input, 3)) {
+    switch (fuzz_below(&input, 5)) {
     case 0:
         any_header(&input, &arena);
         break;
     case 1:
         signed_request(&input, &arena);
         break;
-    default:
+    case 2:
         own_signature(&input, &arena);
+        break;
+    case 3:
+        presigned_request(&input, &arena);
+        break;
+    default:
+        any_query(&input, &arena);
     }
     arena_fini(&arena);
     return 0;

@@ -234,6 +234,125 @@ static void every_changed_byte_is_refused(void)
     CHECK(check(&request) == SIGV4_INVALID);
 }
 
+/* ---- presigned requests ---- */
+
+#define PRESIGNED_HEAD "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE/" SCOPE
+#define PRESIGNED_DATE "&X-Amz-Date=20150830T123600Z&X-Amz-Expires=90"
+#define PRESIGNED_TAIL                                                                             \
+    "&X-Amz-SignedHeaders=host;x-amz-target&X-Amz-Security-Token=a/token+=&X-Amz-Signature="       \
+    "84ccfa2f6e8917d46b4bd5c1ca230b513763e825ff78922f9cddbfd56f1de8bb"
+
+/* The signature was made by botocore, over the escaped form of the same query. */
+static struct http_request presigned(const char *query)
+{
+    struct http_request request = {.method_text = BYTES_INIT("POST"),
+                                   .path = BYTES_INIT("/"),
+                                   .query = bytes_cstr(query),
+                                   .body = BYTES_INIT("{}")};
+    add(&request, "Host", "example.amazonaws.com");
+    add(&request, "X-Amz-Target", "a.B");
+    return request;
+}
+
+static void presigned_requests_are_accepted(void)
+{
+    struct http_request request =
+        presigned("Limit=a b/\xc3\xbc&" PRESIGNED_HEAD PRESIGNED_DATE PRESIGNED_TAIL);
+    CHECK(check(&request) == SIGV4_OK);
+    CHECK(bytes_equal(result.key_id, BYTES("AKIDEXAMPLE")));
+    request.query =
+        BYTES("Limit=a%20b%2F%C3%BC&X-Amz-Algorithm=AWS4%2DHMAC-SHA256&X-Amz-Credential="
+              "AKIDEXAMPLE%2f20150830%2fus-east-1%2fservice%2faws4_request" PRESIGNED_DATE
+                  PRESIGNED_TAIL);
+    CHECK(check(&request) == SIGV4_OK);
+    request.query = BYTES(PRESIGNED_HEAD PRESIGNED_TAIL PRESIGNED_DATE "&Limit=a%20b%2f%c3%bc");
+    CHECK(check(&request) == SIGV4_OK);
+}
+
+static void every_changed_byte_of_a_presigned_request_is_refused(void)
+{
+    struct http_request request =
+        presigned("Limit=a b/\xc3\xbc&" PRESIGNED_HEAD PRESIGNED_DATE PRESIGNED_TAIL);
+    change_each_byte(&request, &request.method_text, "method");
+    change_each_byte(&request, &request.query, "query");
+    change_each_byte(&request, &request.body, "body");
+    change_each_byte(&request, &request.headers[0].value, "header");
+    change_each_byte(&request, &request.headers[1].value, "header");
+}
+
+static void presigned_requests_end(void)
+{
+    static const struct {
+        int64_t after_ms;
+        const char *text;
+    } cases[] = {
+        {0, ""},
+        {90000, ""},
+        {90001, "Signature expired: 20150830T123600Z is now earlier than 20150830T123600Z "
+                "(20150830T123730Z - 90 sec.)"},
+        {-900000, ""},
+        {-901000, "Signature not yet current: 20150830T123600Z is still later than "
+                  "20150830T123559Z (20150830T122059Z + 15 min.)"},
+    };
+    struct http_request request =
+        presigned("Limit=a b/\xc3\xbc&" PRESIGNED_HEAD PRESIGNED_DATE PRESIGNED_TAIL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        policy.now_ms = NOW_MS + (uint64_t)cases[i].after_ms;
+        CHECK(check(&request) == (cases[i].text[0] == 0 ? SIGV4_OK : SIGV4_INVALID));
+        CHECK(strcmp(result.text, cases[i].text) == 0);
+    }
+    policy.now_ms = NOW_MS;
+}
+
+static void presigned_refusals_have_words(void)
+{
+#define MUST(name) "AWS query-string parameters must include '" name "'. "
+#define AGAIN "Re-examine the query-string parameters."
+    static const struct {
+        const char *query, *text;
+    } cases[] = {
+        {"X-Amz-Algorithm", MUST("X-Amz-Algorithm") MUST("X-Amz-Credential") MUST("X-Amz-Signature")
+                                MUST("X-Amz-SignedHeaders") MUST("X-Amz-Date") AGAIN},
+        {"X-Amz-Algorithm=",
+         MUST("X-Amz-Algorithm") MUST("X-Amz-Credential") MUST("X-Amz-Signature")
+             MUST("X-Amz-SignedHeaders") MUST("X-Amz-Date") AGAIN},
+        {PRESIGNED_HEAD PRESIGNED_TAIL, MUST("X-Amz-Date") AGAIN},
+        {PRESIGNED_HEAD PRESIGNED_DATE "&X-Amz-SignedHeaders=host", MUST("X-Amz-Signature") AGAIN},
+        {PRESIGNED_HEAD PRESIGNED_DATE PRESIGNED_DATE PRESIGNED_TAIL,
+         "AWS query-string parameters must include 'X-Amz-Date' only once. " AGAIN},
+        {PRESIGNED_HEAD PRESIGNED_TAIL "&X-Amz-Date=2015",
+         "Date must be in ISO-8601 'basic format'. Got '2015'. See "
+         "http://en.wikipedia.org/wiki/ISO_8601"},
+#define WITH_EXPIRES(text)                                                                         \
+    PRESIGNED_HEAD PRESIGNED_TAIL "&X-Amz-Date=20150830T123600Z&X-Amz-Expires=" text
+        {WITH_EXPIRES(""), "X-Amz-Expires should be a number"},
+        {WITH_EXPIRES("-"), "X-Amz-Expires should be a number"},
+        {WITH_EXPIRES("9x"), "X-Amz-Expires should be a number"},
+        {WITH_EXPIRES("+9"), "X-Amz-Expires should be a number"},
+        {WITH_EXPIRES("-9"), "X-Amz-Expires must be non-negative"},
+        {WITH_EXPIRES("0"), "X-Amz-Expires must be greater than 0"},
+        {WITH_EXPIRES("604801"),
+         "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires "
+         "must be less than 604800 seconds"},
+        {WITH_EXPIRES("18446744073709551617"),
+         "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires "
+         "must be less than 604800 seconds"},
+        {WITH_EXPIRES("604800"), "The request signature we calculated does not match"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct http_request request = presigned(cases[i].query);
+        bool exact = i + 1 < sizeof(cases) / sizeof(cases[0]);
+        CHECK(check(&request) == (exact ? SIGV4_INCOMPLETE : SIGV4_INVALID));
+        CHECK(exact ? strcmp(result.text, cases[i].text) == 0
+                    : strncmp(result.text, cases[i].text, strlen(cases[i].text)) == 0);
+    }
+    struct http_request request = presigned(PRESIGNED_HEAD PRESIGNED_DATE PRESIGNED_TAIL);
+    request.headers[1].name = BYTES("x-amz-other");
+    CHECK(check(&request) == SIGV4_INVALID);
+    CHECK(strcmp(result.text, "'x-amz-other' must be a 'SignedHeader' in the AWS Authorization.") ==
+          0);
+}
+
 static void refusals_have_names_and_words(void)
 {
     static const char good[] = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
@@ -423,7 +542,7 @@ static void queries_sort_by_name_then_value(void)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint8_t out[1000];
         struct text text = {out, out + sizeof(out)};
-        CHECK(canonical_query(&text, bytes_cstr(cases[i].query)));
+        CHECK(canonical_query(&text, bytes_cstr(cases[i].query), BYTES_NONE));
         CHECK_BYTES(bytes_of(out, (size_t)(text.at - out)), bytes_cstr(cases[i].canonical));
     }
     char many[QUERY_PAIRS_MAX * 2 + 10];
@@ -432,7 +551,7 @@ static void queries_sort_by_name_then_value(void)
         memcpy(many + 2 * i, "a&", 2);
     }
     struct text text = {out, out + sizeof(out)};
-    CHECK(!canonical_query(&text, bytes_of(many, 2 * QUERY_PAIRS_MAX + 1)));
+    CHECK(!canonical_query(&text, bytes_of(many, 2 * QUERY_PAIRS_MAX + 1), BYTES_NONE));
 }
 
 static void random_headers_do_no_harm(void)
@@ -465,6 +584,10 @@ int main(void)
     RUN(our_signer_is_accepted);
     RUN(a_changed_secret_is_another_key);
     RUN(every_changed_byte_is_refused);
+    RUN(presigned_requests_are_accepted);
+    RUN(every_changed_byte_of_a_presigned_request_is_refused);
+    RUN(presigned_requests_end);
+    RUN(presigned_refusals_have_words);
     RUN(refusals_have_names_and_words);
     RUN(dates_are_checked);
     RUN(stamps_are_real_dates);
