@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 struct bytes {
     const uint8_t *ptr;
@@ -36,6 +37,13 @@ static inline struct bytes bytes_cstr(const char *text)
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* ASCII letters in either case. */
+static inline bool bytes_equal_nocase(struct bytes a, struct bytes b)
+{
+    return a.len == b.len &&
+           (a.len == 0 || strncasecmp((const char *)a.ptr, (const char *)b.ptr, a.len) == 0);
 }
 
 /* Byte order, the shorter first where one is a prefix of the other: <0, 0, >0. */

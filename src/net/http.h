@@ -129,6 +129,9 @@ void loop_figures(const struct loop *loop, struct loop_figures *out);
  * often it came. */
 struct bytes http_header_get(const struct http_request *request, struct bytes name,
                              unsigned *count);
+/* What an answer may be packed with. */
+enum http_encoding { HTTP_ENCODING_IDENTITY, HTTP_ENCODING_GZIP, HTTP_ENCODING_DEFLATE };
+enum http_encoding http_accepted_encoding(const struct http_request *request);
 /* Ends the request. headers: complete lines "Name: value\r\n" without Content-Length, Date and
  * Connection, which are added here; head and body are copied before it returns. */
 void http_respond(struct http_request *request, unsigned status, struct bytes headers,

@@ -471,9 +471,7 @@ static bool check_scope(const struct sigv4_policy *policy,
 static bool is_signed(const struct authorization *authorization, struct bytes name)
 {
     for (size_t i = 0; i < authorization->name_count; i++) {
-        struct bytes listed = authorization->names[i];
-        if (listed.len == name.len &&
-            strncasecmp((const char *)listed.ptr, (const char *)name.ptr, name.len) == 0) {
+        if (bytes_equal_nocase(authorization->names[i], name)) {
             return true;
         }
     }

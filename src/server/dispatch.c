@@ -14,6 +14,10 @@
 
 #define REQUEST_ID_COUNTED 13u /* characters of five bits: all of a 64-bit number */
 
+#define PACK_LEAST 4096u        /* DynamoDB packs answers longer than this */
+#define PACK_MOST (1u << 20)    /* 30 instructions a byte: a longer answer goes as it is */
+#define KEEP_BYTES (256u << 10) /* of buffers that are rarely needed */
+
 static const char id_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
 /* An AWS call on its way; lives in its request's arena. */
@@ -32,6 +36,10 @@ static bool check_caller(struct loop_state *state, struct http_request *request,
                          const struct managed_key **key, struct fault *fault);
 static bool find_secret(void *arg, struct bytes key_id, struct bytes *secret);
 static bool is_foreign(const struct http_request *request, struct bytes name);
+static enum err unpack_body(struct loop_state *state, const struct http_request *request,
+                            struct bytes *body);
+static struct bytes pack_body(struct loop_state *state, const struct http_request *request,
+                              struct bytes body);
 static void aws_done(struct op_call *call);
 static void answer_body(struct loop_state *state, struct http_request *request, unsigned status,
                         struct bytes type, struct bytes body);
@@ -128,14 +136,20 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
         dispatch_fault(state, request, &fault);
         return;
     }
+    struct bytes body;
+    enum err unpacked = unpack_body(state, request, &body);
+    if (unpacked == ERR_RANGE) {
+        answer_body(state, request, 413, BYTES("text/plain"), BYTES("Payload Too Large\n"));
+        return;
+    }
     struct json root;
     struct aws_call *aws = arena_zalloc(request->arena, sizeof(*aws));
-    if (aws == NULL) {
-        fault.code = FAULT_INTERNAL;
+    if (aws == NULL || unpacked != OK) {
+        fault.code = FAULT_INTERNAL; /* DynamoDB's answer to what cannot be unpacked */
         dispatch_fault(state, request, &fault);
         return;
     }
-    if (json_parse(state->parser, request->body, &root) != OK || json_type(root) != JSON_OBJECT) {
+    if (json_parse(state->parser, body, &root) != OK || json_type(root) != JSON_OBJECT) {
         fault.code = FAULT_SERIALIZATION;
         dispatch_fault(state, request, &fault);
         return;
@@ -249,6 +263,56 @@ static bool is_foreign(const struct http_request *request, struct bytes name)
     return true;
 }
 
+/* The body without its Content-Encoding, valid until the next request. ERR_RANGE: too large;
+ * ERR_INVALID: not what the header says, or an encoding that is not known. */
+static enum err unpack_body(struct loop_state *state, const struct http_request *request,
+                            struct bytes *body)
+{
+    struct bytes encoding = http_header_get(request, BYTES("content-encoding"), NULL);
+    *body = request->body;
+    if (encoding.len == 0 || bytes_equal_nocase(encoding, BYTES("identity"))) {
+        return OK;
+    }
+    bool gzip = bytes_equal_nocase(encoding, BYTES("gzip"));
+    if (!gzip && !bytes_equal_nocase(encoding, BYTES("deflate"))) {
+        return ERR_INVALID;
+    }
+    if (state->unpacked.cap > KEEP_BYTES) {
+        buf_fini(&state->unpacked);
+    }
+    buf_clear(&state->unpacked);
+    TRY(deflate_unpack(state->deflate, gzip ? DEFLATE_GZIP : DEFLATE_ZLIB, request->body,
+                       &state->unpacked));
+    *body = buf_bytes(&state->unpacked);
+    return OK;
+}
+
+/* The body as it is sent; a packed one is announced in the head. */
+static struct bytes pack_body(struct loop_state *state, const struct http_request *request,
+                              struct bytes body)
+{
+    if (body.len <= PACK_LEAST || body.len > PACK_MOST) {
+        return body;
+    }
+    enum http_encoding encoding = http_accepted_encoding(request);
+    if (encoding == HTTP_ENCODING_IDENTITY) {
+        return body;
+    }
+    bool gzip = encoding == HTTP_ENCODING_GZIP;
+    if (state->packed.cap > KEEP_BYTES) {
+        buf_fini(&state->packed);
+    }
+    buf_clear(&state->packed);
+    if (deflate_pack(state->deflate, gzip ? DEFLATE_GZIP : DEFLATE_ZLIB, body, &state->packed) !=
+            OK ||
+        state->packed.len >= body.len) {
+        return body;
+    }
+    buf_add(&state->head,
+            gzip ? BYTES("Content-Encoding: gzip\r\n") : BYTES("Content-Encoding: deflate\r\n"));
+    return buf_bytes(&state->packed);
+}
+
 static void aws_done(struct op_call *call)
 {
     struct aws_call *aws = (struct aws_call *)call;
@@ -327,6 +391,7 @@ static void answer_body(struct loop_state *state, struct http_request *request, 
                         struct bytes type, struct bytes body)
 {
     buf_clear(&state->head);
+    body = pack_body(state, request, body);
     buf_add(&state->head, BYTES("Content-Type: "));
     buf_add(&state->head, type);
     buf_add(&state->head, BYTES("\r\n"));

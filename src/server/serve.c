@@ -259,6 +259,9 @@ static int open_loops(struct server *server, struct managed_set *managed)
         dispatch_request_ids(state);
         buf_init(&state->answer, ANSWER_BYTES_MAX);
         buf_init(&state->head, 4096);
+        buf_init(&state->unpacked, BODY_BYTES_MAX);
+        buf_init(&state->packed, ANSWER_BYTES_MAX);
+        state->deflate = deflate_new();
         state->parser = json_parser_new();
         state->signatures = sigv4_context_new();
         dispatch_service(state, &service);
@@ -309,6 +312,9 @@ static void finish_loop(struct loop_state *state)
     lane_fini(&state->lane);
     json_parser_free(state->parser);
     sigv4_context_free(state->signatures);
+    deflate_free(state->deflate);
+    buf_fini(&state->unpacked);
+    buf_fini(&state->packed);
     buf_fini(&state->answer);
     buf_fini(&state->head);
 }

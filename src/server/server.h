@@ -2,6 +2,7 @@
 #ifndef HW_SERVER_SERVER_H
 #define HW_SERVER_SERVER_H
 
+#include "base/deflate.h"
 #include "base/json.h"
 #include "chat/chat.h"
 #include "client/client.h"
@@ -43,6 +44,9 @@ struct loop_state {
     struct sigv4_context *signatures;
     struct managed_set *managed; /* keys, as this loop knows them; shared, immutable */
     struct managed_set *retired; /* the set before that one, until all loops have the new one */
+    struct deflate *deflate;
+    struct buf unpacked; /* a request's body */
+    struct buf packed;   /* an answer's */
     struct buf answer;
     struct buf head;
     uint64_t request_seed; /* of request ids */
