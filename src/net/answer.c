@@ -93,11 +93,16 @@ bool http_is_open(const struct http_request *request)
 /* What follows on this connection cannot be trusted to start at a message. */
 void http_refuse(struct connection *connection, unsigned status)
 {
-    struct bytes reason = bytes_cstr(reason_of(status));
+    char text[64];
+    int len = snprintf(text, sizeof(text), "%s\n", reason_of(status));
+    http_refuse_with(connection, status, bytes_of(text, (size_t)len));
+}
+
+void http_refuse_with(struct connection *connection, unsigned status, struct bytes text)
+{
     figure_add(&connection->loop->refused, 1);
-    add_head(connection, status, BYTES("Content-Type: text/plain\r\n"), reason.len + 1, false);
-    buf_add(&connection->out, reason);
-    buf_add_byte(&connection->out, '\n');
+    add_head(connection, status, BYTES("Content-Type: text/plain\r\n"), text.len, false);
+    buf_add(&connection->out, text);
     connection_finish(connection);
 }
 

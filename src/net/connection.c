@@ -14,12 +14,13 @@ static _Atomic uint64_t connections_open; /* of all loops, for the one cap */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer);
-static void on_peer_end(struct connection *connection);
 static void on_closed(uv_handle_t *handle);
 static void on_written(uv_write_t *write, int status);
 static void on_shut(uv_shutdown_t *shut, int status);
 static bool send_out(struct connection *connection);
-static bool send_rest(struct connection *connection, size_t sent);
+static bool send_buf(struct connection *connection, struct buf *out);
+static bool drop(struct connection *connection);
+static bool send_rest(struct connection *connection, struct buf *out, size_t sent);
 static void linger(struct connection *connection);
 static void slim(struct connection *connection);
 
@@ -56,7 +57,9 @@ void connection_accept(struct loop *loop)
         (void)uv_ip_name((const struct sockaddr *)&peer, connection->peer,
                          sizeof(connection->peer));
     }
-    if (open >= most) {
+    if (loop->tls != NULL && (open >= most || !tls_begin(connection))) {
+        connection_close(connection); /* an answer would cost a handshake */
+    } else if (open >= most) {
         http_refuse(connection, 503);
     } else {
         connection_read_start(connection);
@@ -91,7 +94,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     struct connection *connection = stream->data;
     connection->loop->touched = true;
     if (len == UV_EOF) {
-        on_peer_end(connection);
+        connection_peer_end(connection);
         return;
     }
     if (len < 0) {
@@ -103,6 +106,15 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
     if (len == 0 || connection->state == CONNECTION_CLOSING) {
         return;
     }
+    if (connection->tls != NULL) {
+        tls_data(connection, data);
+    } else {
+        connection_data(connection, data);
+    }
+}
+
+void connection_data(struct connection *connection, struct bytes data)
+{
     if (connection->state == CONNECTION_WS) {
         ws_begin(connection->ws);
         ws_data(connection->ws, data);
@@ -112,7 +124,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 }
 
 /* The peer sends no more. It may still read: whole requests that it sent are answered. */
-static void on_peer_end(struct connection *connection)
+void connection_peer_end(struct connection *connection)
 {
     connection_read_stop(connection);
     connection->peer_gone = true;
@@ -173,14 +185,28 @@ struct pending_write {
 static bool send_out(struct connection *connection)
 {
     struct buf *out = &connection->out;
-    if (out->len == 0 || connection->writing) {
+    if (connection->writing ||
+        (out->len == 0 && (connection->tls == NULL || tls_is_quiet(connection->tls)))) {
         return true;
     }
+    if (connection->tls != NULL) {
+        out = tls_seal(connection);
+    }
+    return out != NULL ? send_buf(connection, out) : drop(connection);
+}
+
+static bool drop(struct connection *connection)
+{
+    connection_close(connection);
+    return false;
+}
+
+static bool send_buf(struct connection *connection, struct buf *out)
+{
     uv_buf_t data = uv_buf_init((char *)out->ptr, (unsigned)out->len);
     int sent = uv_try_write((uv_stream_t *)&connection->tcp, &data, 1);
     if (sent < 0 && sent != UV_EAGAIN) {
-        connection_close(connection);
-        return false;
+        return drop(connection);
     }
     figure_add(&connection->loop->bytes_out, out->len);
     if (sent >= 0 && (size_t)sent == out->len) {
@@ -190,15 +216,15 @@ static bool send_out(struct connection *connection)
         buf_clear(out);
         return true;
     }
-    return send_rest(connection, sent < 0 ? 0 : (size_t)sent);
+    return send_rest(connection, out, sent < 0 ? 0 : (size_t)sent);
 }
 
-static bool send_rest(struct connection *connection, size_t sent)
+static bool send_rest(struct connection *connection, struct buf *out, size_t sent)
 {
     struct pending_write *pending = mem_zalloc(1, sizeof(*pending));
-    pending->data = connection->out;
+    pending->data = *out;
     pending->write.data = connection;
-    buf_init(&connection->out, OUT_BYTES_MAX);
+    buf_init(out, out->max);
     uv_buf_t rest =
         uv_buf_init((char *)pending->data.ptr + sent, (unsigned)(pending->data.len - sent));
     connection->writing = true;
@@ -207,8 +233,7 @@ static bool send_rest(struct connection *connection, size_t sent)
     }
     buf_fini(&pending->data);
     mem_free(pending);
-    connection_close(connection);
-    return false;
+    return drop(connection);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -249,6 +274,12 @@ static void linger(struct connection *connection)
     connection->lingering = true;
     connection->since_ms = uv_now(&connection->loop->uv);
     slim(connection);
+    if (connection->tls != NULL && !connection->peer_gone) {
+        struct buf *last = tls_farewell(connection);
+        uv_buf_t data = uv_buf_init((char *)last->ptr, (unsigned)last->len);
+        (void)uv_try_write((uv_stream_t *)&connection->tcp, &data, 1); /* a courtesy */
+        buf_clear(last);
+    }
     if (connection->peer_gone || uv_shutdown(shut, (uv_stream_t *)&connection->tcp, on_shut) != 0) {
         mem_free(shut);
         connection_close(connection);
@@ -309,6 +340,7 @@ void connection_free(struct connection *connection)
     atomic_fetch_sub_explicit(&connections_open, 1, memory_order_relaxed);
     figure_add(&loop->connections_now, UINT64_MAX); /* one less */
     ws_free(connection->ws);
+    tls_end(connection->tls);
     exchange_free(connection->exchange);
     buf_fini(&connection->out);
     mem_free(connection);
@@ -347,6 +379,11 @@ void connection_sweep(struct connection *connection, uint64_t now_ms)
     uint64_t waited_ms = now_ms - connection->since_ms;
     uint32_t linger_ms = connection->loop->draining ? DRAIN_LINGER_MS : LINGER_MS;
     switch (connection->state) {
+    case CONNECTION_HANDSHAKE:
+        if (waited_ms >= limits->head_timeout_ms) {
+            connection_close(connection);
+        }
+        break;
     case CONNECTION_IDLE:
         if (waited_ms >= limits->idle_timeout_ms) {
             connection_close(connection);

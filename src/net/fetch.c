@@ -12,13 +12,16 @@ struct fetch {
     CURL *curl;
 };
 
-struct fetch *fetch_open(void)
+struct fetch *fetch_open(const char *authorities)
 {
     struct fetch *fetch = mem_zalloc(1, sizeof(*fetch));
     fetch->curl = curl_easy_init();
     if (fetch->curl == NULL) {
         mem_free(fetch);
         return NULL;
+    }
+    if (authorities != NULL && authorities[0] != 0) {
+        curl_easy_setopt(fetch->curl, CURLOPT_CAINFO, authorities);
     }
     return fetch;
 }

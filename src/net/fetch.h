@@ -6,8 +6,9 @@
 
 struct fetch; /* a connection that is kept between requests */
 
-/* NULL: memory. */
-struct fetch *fetch_open(void);
+/* authorities: PEM file of who may sign a server's certificate; NULL or empty: the system's. NULL:
+ * memory. */
+struct fetch *fetch_open(const char *authorities);
 void fetch_close(struct fetch *fetch);
 /* POSTs body to url. headers: complete lines, each ended by "\r\n". The answer's body replaces out.
  * ERR_IO: nothing was answered, why says what happened (room bytes). */

@@ -96,6 +96,22 @@ MUST_USE enum err loop_open(const struct http_service *service, const struct htt
 MUST_USE enum err loop_listen(struct loop *loop, const char *host, uint16_t port, uint16_t *bound,
                               char *why, size_t room);
 MUST_USE enum err loop_listen_shared(struct loop *loop, const struct loop *first);
+/* ---- TLS ---- */
+
+struct tls; /* a certificate and its key: immutable, counted */
+/* Reads PEM files: the certificate with the chain that signed it, and its key. ERR_INVALID with
+ * why, naming the file. */
+MUST_USE enum err tls_open(const char *certificate, const char *key, struct tls **tls, char *why,
+                           size_t room);
+/* One more owner; each ends with tls_close. Any thread. */
+struct tls *tls_share(struct tls *tls);
+void tls_close(struct tls *tls);
+/* When the certificate ends, in seconds since 1970; 0: unknown. */
+uint64_t tls_ends_s(const struct tls *tls);
+/* New connections speak TLS by it, those that are there go on as they are. The loop takes tls over.
+ * Before loop_run, or on the loop's thread. */
+void loop_use_tls(struct loop *loop, struct tls *tls);
+
 /* Runs until loop_stop has drained it; call on the thread that shall own it. */
 void loop_run(struct loop *loop);
 /* Any thread, async-signal-safe enough to be called from a signal watcher thread: stop accepting,
@@ -119,6 +135,7 @@ void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
 
 struct loop_figures {
     uint64_t connections, connections_total, requests, bytes_in, bytes_out, refused, ws_open, turns;
+    uint64_t tls_handshakes, tls_failed;
 };
 /* Any thread; a recent copy. */
 void loop_figures(const struct loop *loop, struct loop_figures *out);

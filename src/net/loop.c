@@ -156,12 +156,20 @@ void loop_close(struct loop *loop)
     ASSERT(loop->connections == NULL); /* each request was ended before */
     int failed = uv_loop_close(&loop->uv);
     ASSERT(failed == 0);
+    tls_close(loop->tls);
     mem_free(loop);
 }
 
 struct mailbox *loop_mailbox(struct loop *loop)
 {
     return &loop->mailbox;
+}
+
+void loop_use_tls(struct loop *loop, struct tls *tls)
+{
+    tls_prepare();
+    tls_close(loop->tls);
+    loop->tls = tls;
 }
 
 void loop_set_user(struct loop *loop, void *user)
@@ -186,6 +194,8 @@ void loop_figures(const struct loop *loop, struct loop_figures *out)
         .refused = READ(refused),
         .ws_open = READ(ws_open),
         .turns = READ(turns),
+        .tls_handshakes = READ(tls_handshakes),
+        .tls_failed = READ(tls_failed),
     };
 #undef READ
 }
@@ -282,6 +292,8 @@ static void begin_drain(struct loop *loop, uint32_t grace_ms)
             connection_finish(connection); /* sends what is still queued */
         } else if (connection->state == CONNECTION_WS) {
             ws_close(connection->ws, 4001, BYTES("restart"));
+        } else if (connection->state == CONNECTION_HANDSHAKE) {
+            connection_close(connection);
         }
     }
     turn(loop);

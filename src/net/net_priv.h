@@ -10,7 +10,8 @@
 #include <uv.h>
 #include <wslay/wslay.h>
 
-#define READ_BYTES 65536u /* the loop's shared read buffer */
+#define READ_BYTES 65536u  /* the loop's shared read buffer */
+#define PLAIN_BYTES 16384u /* of one TLS record */
 #define PIPELINE_BYTES_MAX                                                                         \
     65536u                        /* read ahead of the request at hand; more waits in the socket   \
                                    */
@@ -21,12 +22,13 @@
 #define DRAIN_LINGER_MS 200u      /* the same while the loop is stopping */
 
 enum connection_state {
-    CONNECTION_IDLE,   /* between requests */
-    CONNECTION_HEAD,   /* some bytes of a head are here */
-    CONNECTION_BODY,   /* the head is whole */
-    CONNECTION_BUSY,   /* the service has the request */
-    CONNECTION_WS,     /* upgraded */
-    CONNECTION_CLOSING /* what comes is thrown away; what is queued is sent, then it closes */
+    CONNECTION_IDLE,      /* between requests */
+    CONNECTION_HEAD,      /* some bytes of a head are here */
+    CONNECTION_BODY,      /* the head is whole */
+    CONNECTION_BUSY,      /* the service has the request */
+    CONNECTION_WS,        /* upgraded */
+    CONNECTION_HANDSHAKE, /* of TLS, the first state of a connection that has it */
+    CONNECTION_CLOSING    /* what comes is thrown away; what is queued is sent, then it closes */
 };
 
 /* Where in a chunked body the next byte belongs. */
@@ -88,6 +90,7 @@ struct connection {
     struct connection *next_dirty; /* with something to do in the flush, once each */
     struct exchange *exchange;     /* NULL while idle */
     struct ws *ws;
+    struct tls_stream *tls; /* NULL: plain */
     struct buf out;
     size_t queued;     /* in the kernel's way at the last sweep: did the peer take any since? */
     size_t counted;    /* bytes of its body in the sum of bodies being read */
@@ -144,7 +147,10 @@ struct loop {
     /* figures: written here, read anywhere */
     _Atomic uint64_t connections_now, connections_total, requests, bytes_in, bytes_out, refused,
         ws_open, turns;
+    _Atomic uint64_t tls_handshakes, tls_failed;
+    struct tls *tls; /* of connections to come; NULL: they are plain */
     uint8_t read_buffer[READ_BYTES];
+    uint8_t plain_buffer[PLAIN_BYTES]; /* the same, unsealed */
 };
 
 static inline void figure_add(_Atomic uint64_t *figure, uint64_t n)
@@ -169,6 +175,10 @@ void connection_free(struct connection *connection);
 void connection_sweep(struct connection *connection, uint64_t now_ms);
 void connection_read_start(struct connection *connection);
 void connection_read_stop(struct connection *connection);
+/* Bytes of the peer, unsealed if they came sealed. */
+void connection_data(struct connection *connection, struct bytes data);
+/* The peer sends no more. */
+void connection_peer_end(struct connection *connection);
 
 /* ---- http.c ---- */
 void http_data(struct connection *connection, struct bytes data);
@@ -189,6 +199,24 @@ MUST_USE enum err chunks_read(struct chunk_reader *reader, struct bytes data, st
 
 /* ---- answer.c ---- */
 void http_refuse(struct connection *connection, unsigned status);
+/* The same with a text of its own. */
+void http_refuse_with(struct connection *connection, unsigned status, struct bytes text);
+
+/* ---- tls.c ---- */
+struct tls_stream; /* the TLS of one connection */
+/* Before threads. */
+void tls_prepare(void);
+/* The connection speaks TLS by the loop's certificate. False: no memory. */
+bool tls_begin(struct connection *connection);
+void tls_end(struct tls_stream *stream);
+/* Bytes as they came: what they hold goes to connection_data. */
+void tls_data(struct connection *connection, struct bytes data);
+/* Seals all that the connection has to send; gives what is to be sent. NULL: it cannot go on. */
+struct buf *tls_seal(struct connection *connection);
+/* The same with the sign that nothing follows. */
+struct buf *tls_farewell(struct connection *connection);
+/* Is nothing of its own waiting to be sent? */
+bool tls_is_quiet(const struct tls_stream *stream);
 
 /* ---- ws.c ---- */
 void ws_data(struct ws *ws, struct bytes data);

@@ -18,6 +18,8 @@
 #define PACK_MOST (1u << 20)    /* 30 instructions a byte: a longer answer goes as it is */
 #define KEEP_BYTES (256u << 10) /* of buffers that are rarely needed */
 
+#define ONLY_TLS "Strict-Transport-Security: max-age=31536000\r\n"
+
 static const char id_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
 /* An AWS call on its way; lives in its request's arena. */
@@ -250,9 +252,12 @@ static bool is_foreign(const struct http_request *request, struct bytes name)
     if (host.len == 0) {
         return false;
     }
-    const struct bytes scheme = BYTES("http://");
-    if (bytes_start_with(host, scheme)) {
-        host = bytes_of(host.ptr + scheme.len, host.len - scheme.len);
+    const struct bytes schemes[] = {BYTES("http://"), BYTES("https://")};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (bytes_start_with(host, schemes[i])) {
+            host = bytes_of(host.ptr + schemes[i].len, host.len - schemes[i].len);
+            break;
+        }
     }
     for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
         if (bytes_start_with(host, own[i]) &&
@@ -424,8 +429,9 @@ static void serve_root(struct loop_state *state, struct http_request *request)
     const struct web_file *file =
         root && !browser ? NULL : web_find(root ? BYTES("/index.html") : request->path);
     if (file != NULL) {
-        struct bytes head = arena_printf(request->arena, "Content-Type: %s\r\n%s", file->type,
-                                         web_security_headers);
+        struct bytes head =
+            arena_printf(request->arena, "Content-Type: %s\r\n%s%s", file->type,
+                         web_security_headers, state->server->tls_ends_s != 0 ? ONLY_TLS : "");
         http_respond(request, 200, head, file->body);
     } else if (root) {
         struct bytes text = arena_printf(request->arena, "healthy: dynamodb.%.*s.amazonaws.com ",

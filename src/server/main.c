@@ -9,7 +9,8 @@
     "as tables on a terminal and as a line of JSON each in a pipe. The address and the key come "  \
     "from --data DIR\n"                                                                            \
     "(default ./data) of a server on this machine, unless --endpoint URL and --credentials FILE "  \
-    "(and --region)\nare given."
+    "(and --region)\nare given. AWS_CA_BUNDLE names the certificates that an https address is "    \
+    "checked by."
 
 struct command {
     const char *name;

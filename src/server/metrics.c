@@ -73,6 +73,9 @@ static const struct metric loop_metrics[] = {
     LOOP("headwater_http_bytes_in_total", "counter", bytes_in, "Bytes received"),
     LOOP("headwater_http_bytes_out_total", "counter", bytes_out, "Bytes sent"),
     LOOP("headwater_websockets", "gauge", ws_open, "Open WebSockets"),
+    LOOP("headwater_tls_handshakes_total", "counter", tls_handshakes, "TLS connections made"),
+    LOOP("headwater_tls_failed_total", "counter", tls_failed,
+         "Connections that did not speak TLS as they must"),
 };
 
 #define CHAT(name, type, field, help)                                                              \
@@ -132,6 +135,9 @@ void metrics_write(struct server *server, struct buf *out)
               process_resident_bytes());
     write_one(out, "headwater_cpu_us_total", "counter", "Processor time of all threads",
               process_cpu_us());
+    write_one(out, "headwater_tls_certificate_end_seconds", "gauge",
+              "When the certificate ends, since 1970; 0 without TLS",
+              atomic_load_explicit(&server->tls_ends_s, memory_order_relaxed));
     write_one(out, "headwater_uptime_ms", "gauge", "Since ready",
               (clock_mono_ns() - server->started_ns) / 1000000);
     write_one(out, "headwater_replayed_bytes", "gauge", "Log bytes replayed at this start",

@@ -93,7 +93,7 @@ bool remote_arguments(struct remote *remote, const char *command, int argc, char
 bool remote_open(struct remote *remote)
 {
     char why[512];
-    remote->fetch = fetch_open();
+    remote->fetch = fetch_open(process_variable("AWS_CA_BUNDLE"));
     remote->signatures = sigv4_context_new();
     remote->parser = json_parser_new();
     if (remote->fetch == NULL || remote->signatures == NULL || remote->parser == NULL) {

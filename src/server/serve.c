@@ -20,6 +20,7 @@
 #define DRAIN_INT_MS 500u
 
 static int serve(struct server *server, struct arena *arena);
+static int wait_for_end(struct server *server);
 static void limit_connections(struct config *config);
 static int open_store(struct server *server);
 static const char *open_failure(const struct server *server);
@@ -72,7 +73,7 @@ static int serve(struct server *server, struct arena *arena)
         follow_hold_file(config->test_hold_follower);
     }
 #endif
-    if (!split_address(server, why, sizeof(why))) {
+    if (!split_address(server, why, sizeof(why)) || !certificate_open(server, why, sizeof(why))) {
         fprintf(stderr, "headwater: %s\n", why);
         return EXIT_USAGE;
     }
@@ -97,7 +98,7 @@ static int serve(struct server *server, struct arena *arena)
     if (status == EXIT_CLEAN) {
         server->started_ns = clock_mono_ns();
         print_banner(server);
-        int number = process_wait_signal(-1);
+        int number = wait_for_end(server);
         atomic_store_explicit(&server->draining, true, memory_order_relaxed);
         NOTE(NOTE_INFO, "server.stopping", NOTE_I("signal", number));
         for (unsigned i = 0; i < server->loop_count; i++) {
@@ -112,6 +113,7 @@ static int serve(struct server *server, struct arena *arena)
     }
     managed_set_free_all(server->loop_count > 0 ? server->loops[0].managed : managed);
     mem_free(server->loops);
+    tls_close(server->tls);
     chat_close(server->chat);
     struct bytes url = arena_printf(arena, "%s/url", config->data);
     IGNORE(file_remove((const char *)url.ptr));
@@ -124,6 +126,17 @@ static int serve(struct server *server, struct arena *arena)
         NOTE(NOTE_INFO, "server.stopped");
     }
     return status;
+}
+
+/* A SIGHUP asks for the certificate to be read again; without one it ends the server, too. */
+static int wait_for_end(struct server *server)
+{
+    int number = process_wait_signal(-1);
+    while (number == SIGHUP && server->tls != NULL) {
+        certificate_renew(server);
+        number = process_wait_signal(-1);
+    }
+    return number;
 }
 
 /* Peers get half of the descriptors at most. A view that cannot open a file must end the process,
@@ -273,6 +286,7 @@ static int open_loops(struct server *server, struct managed_set *managed)
         server->loop_count++;
         lane_init(&state->lane, server->store, loop_mailbox(state->loop));
         client_init_local(&state->client, &state->lane);
+        certificate_use(server, state->loop);
         enum err listening = i == 0 ? loop_listen(state->loop, server->host, server->port,
                                                   &server->port, why, sizeof(why))
                                     : loop_listen_shared(state->loop, server->loops[0].loop);
@@ -342,10 +356,13 @@ static bool split_address(struct server *server, char *why, size_t room)
         return false;
     }
     server->unsigned_calls = none;
-    if (!is_loopback(server->host) && (none || !server->config.allow_plaintext)) {
-        snprintf(why, room, "%s is not a loopback address: %s", server->host,
-                 none ? "--auth=none is for loopback only"
-                      : "listening beyond loopback without TLS needs --allow-plaintext");
+    bool sealed = server->config.tls_cert[0] != 0;
+    if (!is_loopback(server->host) && (none || !(sealed || server->config.allow_plaintext))) {
+        snprintf(
+            why, room, "%s is not a loopback address: %s", server->host,
+            none ? "--auth=none is for loopback only"
+                 : "listening beyond loopback needs --tls-cert and --tls-key, or --allow-plaintext "
+                   "to do so without TLS");
         return false;
     }
     return true;
@@ -362,8 +379,8 @@ static void print_banner(const struct server *server)
 {
     bool v6 = strchr(server->host, ':') != NULL;
     char url[128];
-    snprintf(url, sizeof(url), "http://%s%s%s:%u", v6 ? "[" : "", server->host, v6 ? "]" : "",
-             server->port);
+    snprintf(url, sizeof(url), "http%s://%s%s%s:%u", server->tls != NULL ? "s" : "", v6 ? "[" : "",
+             server->host, v6 ? "]" : "", server->port);
     printf("Headwater " HW_VERSION " is ready.\n  chat page      %s/\n  endpoint       %s%s\n", url,
            url, server->unsigned_calls ? " (calls need no signature: --auth=none)" : "");
     if (!server->unsigned_calls) {

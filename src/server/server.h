@@ -67,6 +67,8 @@ struct server {
     struct bytes region;
     bool region_fixed; /* --region was given: signatures must name it */
     bool unsigned_calls;
+    struct tls *tls; /* NULL: plain HTTP. Of the main thread: loops have shares of their own */
+    _Atomic uint64_t tls_ends_s;
     uint16_t port;
     char host[64];
     uint64_t started_ns;
@@ -82,6 +84,12 @@ void dispatch_request_ids(struct loop_state *state);
 void dispatch_fault(struct loop_state *state, struct http_request *request,
                     const struct fault *fault);
 void dispatch_answer(struct loop_state *state, struct http_request *request, unsigned status);
+/* Reads --tls-cert and --tls-key, if given; false: what is wrong with them goes to why. */
+bool certificate_open(struct server *server, char *why, size_t room);
+/* Before the loop runs. */
+void certificate_use(struct server *server, struct loop *loop);
+/* Reads them again, for all loops; keeps the old ones when they cannot be read. */
+void certificate_renew(struct server *server);
 /* The text of /metrics. */
 void metrics_write(struct server *server, struct buf *out);
 

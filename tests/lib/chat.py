@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import itertools
 import json
+import ssl
 import threading
 import urllib.parse
 
@@ -55,8 +56,7 @@ class Caller:
     def _exchange(self, method, path, body, headers):
         connection = getattr(self.local, "connection", None)
         if connection is None or self.local.process is not self.server.process:
-            connection = self.local.connection = http.client.HTTPConnection(
-                "127.0.0.1", self.server.port, timeout=WAIT_S)
+            connection = self.local.connection = self.server.connect(WAIT_S)
             self.local.process = self.server.process
         try:
             connection.request(method, path, body=body, headers=headers)
@@ -153,7 +153,9 @@ class Socket:
     def __init__(self, server, token=None, **options):
         options = {"subprotocols": ["chat.v1"], "max_size": None, "open_timeout": WAIT_S, "compression": None,
                    "close_timeout": WAIT_S, **options}
-        url = server.url.replace("http", "ws") + "/v1/ws"
+        url = server.url.replace("http", "ws", 1) + "/v1/ws"
+        if server.authority:
+            options["ssl"] = ssl.create_default_context(cafile=server.authority)
         self.token = token
         self.open = contextlib.ExitStack()
         self.web = self.open.enter_context(websockets.sync.client.connect(url, **options))

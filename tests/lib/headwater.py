@@ -18,6 +18,7 @@ import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -157,7 +158,8 @@ class Process:
 class Server:
     """One server on a port of its own over one data directory; it may be stopped, killed and started again."""
 
-    def __init__(self, folder, *options, environment=None, hooks=False, under=()):
+    def __init__(self, folder, *options, environment=None, hooks=False, under=(), authority=None):
+        self.authority = authority  # PEM file that its certificate is checked by
         self.data = pathlib.Path(folder) / "data"
         self.options = options
         self.environment = environment
@@ -181,7 +183,7 @@ class Server:
         self.process = Process("serve", "--listen", self.address, "--data", self.data, *hooks,
                                *self.options, environment=self.environment, hooks=self.hooks,
                                under=self.under)
-        found = self.process.out.wait_for(r"^listening url=(http://(\S+))$")
+        found = self.process.out.wait_for(r"^listening url=(https?://(\S+))$")
         if found is None:
             status = self.process.wait()
             raise RuntimeError(f"the server ended with {status}: {self.process.err.text()}")
@@ -252,7 +254,7 @@ class Server:
         key, secret = self.credentials
         retries = {"mode": "standard", "total_max_attempts": 1}
         made = boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id=key,
-                            aws_secret_access_key=secret,
+                            aws_secret_access_key=secret, verify=self.authority and str(self.authority),
                             config=botocore.config.Config(**{"retries": retries, **config}))
         made.meta.events.register("before-sign", self.set_signing_clock)
         return made
@@ -278,15 +280,23 @@ class Server:
 
     def aws(self, *words):
         """A call of the real AWS CLI: its answer, decoded; None where it prints nothing."""
-        run = subprocess.run([str(AWS), *words, "--endpoint-url", self.url, "--output", "json"],
+        trust = ["--ca-bundle", str(self.authority)] if self.authority else []
+        run = subprocess.run([str(AWS), *words, "--endpoint-url", self.url, "--output", "json", *trust],
                              env=plain_environment(self.client_environment()), capture_output=True,
                              text=True, timeout=WAIT_S, check=False)
         assert run.returncode == 0, run.stderr
         return json.loads(run.stdout) if run.stdout.strip() else None
 
+    def connect(self, timeout):
+        """A connection for HTTP, sealed if the server is."""
+        if self.authority is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        trust = ssl.create_default_context(cafile=self.authority)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=trust)
+
     def http(self, method, path, body=None, headers=None):
         """One plain HTTP request on a connection of its own: (status, headers, body)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+        connection = self.connect(WAIT_S)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
