@@ -51,7 +51,8 @@ static void answer_plain(struct http_request *request, unsigned status, const ch
 static void serve_root(struct loop_state *state, struct http_request *request);
 static void serve_ready(struct loop_state *state, struct http_request *request);
 static void serve_metrics(struct loop_state *state, struct http_request *request);
-static void serve_preflight(struct http_request *request);
+static void add_cors(struct loop_state *state, const struct http_request *request);
+static void serve_preflight(const struct server *server, struct http_request *request);
 static void count_call(struct loop_state *state, const struct op_call *call, uint64_t received_ns);
 
 void dispatch_service(struct loop_state *state, struct http_service *service)
@@ -82,7 +83,7 @@ static void on_request(void *arg, struct http_request *request)
     } else if (reads) {
         serve_root(state, request);
     } else if (request->method == HTTP_METHOD_OPTIONS) {
-        serve_preflight(request);
+        serve_preflight(state->server, request);
     } else {
         answer_unknown(state, request);
     }
@@ -404,11 +405,7 @@ static void answer_body(struct loop_state *state, struct http_request *request, 
     buf_add(&state->head, BYTES("\r\nx-amz-crc32: "));
     add_decimal(&state->head, hash_crc32(body));
     buf_add(&state->head, BYTES("\r\n"));
-    if (http_header_get(request, BYTES("origin"), NULL).len > 0 && !state->server->unsigned_calls) {
-        buf_add(&state->head,
-                BYTES("Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: "
-                      "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"));
-    }
+    add_cors(state, request);
     http_respond(request, status, buf_bytes(&state->head), body);
 }
 
@@ -458,16 +455,66 @@ static void serve_metrics(struct loop_state *state, struct http_request *request
     answer_plain(request, 200, "text/plain; version=0.0.4", buf_bytes(&state->answer));
 }
 
-/* Browser consoles may call the AWS face from anywhere: the signature is the guard. */
-static void serve_preflight(struct http_request *request)
+/* The value of Access-Control-Allow-Origin, ptr NULL: a page of the request's origin may not read
+ * the answer. The signature is the guard of AWS calls, so unless told otherwise every page may;
+ * without signatures none may. */
+static struct bytes allowed_origin(const struct server *server, struct bytes origin)
+{
+    struct bytes list = bytes_cstr(server->config.cors_origin);
+    if (origin.len == 0 || server->unsigned_calls) {
+        return BYTES_NONE;
+    }
+    while (list.len > 0) {
+        struct bytes one = bytes_cut(&list, ',');
+        while (one.len > 0 && one.ptr[0] == ' ') {
+            one = bytes_of(one.ptr + 1, one.len - 1);
+        }
+        if (bytes_equal(one, BYTES("*"))) {
+            return one;
+        }
+        if (bytes_equal(one, origin)) {
+            return origin;
+        }
+    }
+    return BYTES_NONE;
+}
+
+/* To the head of an answer to a browser. */
+static void add_cors(struct loop_state *state, const struct http_request *request)
+{
+    struct bytes origin = http_header_get(request, BYTES("origin"), NULL);
+    if (origin.len == 0) {
+        return;
+    }
+    struct bytes allowed = allowed_origin(state->server, origin);
+    if (allowed.ptr != NULL) {
+        buf_add(&state->head, BYTES("Access-Control-Allow-Origin: "));
+        buf_add(&state->head, allowed);
+        buf_add(&state->head,
+                BYTES("\r\nAccess-Control-Expose-Headers: x-amzn-RequestId,x-amz-crc32,"
+                      "x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"));
+    }
+    buf_add(&state->head, BYTES("Vary: Origin\r\n"));
+}
+
+/* May a page of that origin send what it is about to send? */
+static void serve_preflight(const struct server *server, struct http_request *request)
 {
     struct bytes asked = http_header_get(request, BYTES("access-control-request-headers"), NULL);
+    struct bytes origin = http_header_get(request, BYTES("origin"), NULL);
+    struct bytes allowed = allowed_origin(server, origin);
+    if (allowed.ptr == NULL) {
+        http_respond(request, 403, BYTES("Content-Type: text/plain\r\nVary: Origin\r\n"),
+                     BYTES("Pages of this origin may not call: see --cors-origin\n"));
+        return;
+    }
     struct bytes head =
         arena_printf(request->arena,
-                     "Access-Control-Allow-Origin: *\r\nAccess-Control-Max-Age: 172800\r\n"
+                     "Access-Control-Allow-Origin: %.*s\r\nAccess-Control-Max-Age: 172800\r\n"
                      "Access-Control-Allow-Methods: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
-                     "Access-Control-Allow-Headers: %.*s\r\n",
-                     BYTES_FMT(asked));
+                     "Access-Control-Allow-Headers: %.*s\r\nVary: Origin, "
+                     "Access-Control-Request-Headers\r\n",
+                     BYTES_FMT(allowed), BYTES_FMT(asked));
     http_respond(request, 200, head, BYTES_NONE);
 }
 

@@ -19,6 +19,7 @@
 #define DRAIN_TERM_MS 5000u
 #define DRAIN_INT_MS 500u
 
+static bool origins_are_plain(const char *text);
 static int serve(struct server *server, struct arena *arena);
 static int wait_for_end(struct server *server);
 static void limit_connections(struct config *config);
@@ -53,9 +54,42 @@ int command_serve(int argc, char **argv)
                 server.config.log_level);
         return EXIT_USAGE;
     }
+    if (!origins_are_plain(server.config.cors_origin)) {
+        fprintf(stderr,
+                "headwater: option cors-origin is '%s': it must be *, none, or origins such as "
+                "https://console.example:8443, without a path, separated by commas\n",
+                server.config.cors_origin);
+        return EXIT_USAGE;
+    }
     int status = serve(&server, &arena);
     arena_fini(&arena);
     return status;
+}
+
+/* A browser names an origin as scheme://host[:port], in lower case: what is written otherwise would
+ * never be met. */
+static bool origins_are_plain(const char *text)
+{
+    struct bytes list = bytes_cstr(text);
+    bool alone = bytes_equal(list, BYTES("*")) || bytes_equal(list, BYTES("none"));
+    while (list.len > 0 && !alone) {
+        struct bytes one = bytes_cut(&list, ',');
+        while (one.len > 0 && one.ptr[0] == ' ') {
+            one = bytes_of(one.ptr + 1, one.len - 1);
+        }
+        size_t scheme = bytes_start_with(one, BYTES("http://"))    ? strlen("http://")
+                        : bytes_start_with(one, BYTES("https://")) ? strlen("https://")
+                                                                   : one.len;
+        bool plain = one.len > scheme;
+        for (size_t i = scheme; i < one.len; i++) {
+            plain = plain && one.ptr[i] > ' ' && one.ptr[i] < 0x7f && one.ptr[i] != '/' &&
+                    one.ptr[i] != '*' && !(one.ptr[i] >= 'A' && one.ptr[i] <= 'Z');
+        }
+        if (!plain) {
+            return false;
+        }
+    }
+    return text[0] != 0;
 }
 
 static int serve(struct server *server, struct arena *arena)

@@ -1,6 +1,7 @@
 // A Headwater server and real browsers for the browser tests: people who type and click, and read what is on the screen.
 
 import { execFile, spawn } from "node:child_process";
+import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,14 +32,14 @@ function temporaryFolder(name) {
 
 // A server on a port of its own, which it keeps when it is killed and started again. hooks: of a build that has them.
 export class Server {
-  constructor({ hooks = false } = {}) {
+  constructor({ hooks = false, options = [] } = {}) {
     this.folder = temporaryFolder("server");
     this.data = join(this.folder, "data");
     this.hold = join(this.folder, "hold");
     this.clock = join(this.folder, "clock");
     this.listen = "127.0.0.1:0";
     this.program = join(ROOT, "build", hooks && preset === "release" ? "debug" : preset, "bin/headwater");
-    this.options = hooks ? ["--test-hold-follower", this.hold, "--test-clock", this.clock] : [];
+    this.options = [...(hooks ? ["--test-hold-follower", this.hold, "--test-clock", this.clock] : []), ...options];
     if (!existsSync(this.program)) throw new Error(`${this.program} is not built`);
     cleanups.push(() => this.child && this.kill());
   }
@@ -54,6 +55,12 @@ export class Server {
     });
     this.listen = this.url.slice("http://".length);
     return this;
+  }
+
+  // [access key, secret key]
+  credentials() {
+    const text = readFileSync(join(this.data, "credentials"), "ascii");
+    return ["aws_access_key_id", "aws_secret_access_key"].map((name) => text.match(new RegExp(`^${name} = (\\S+)$`, "m"))[1]);
   }
 
   signal(name) {
@@ -91,6 +98,14 @@ export class Server {
       [...words, "--endpoint-url", this.url, "--output", "json"], { env: environment, maxBuffer: 1 << 26 });
     return stdout.trim() ? JSON.parse(stdout) : null;
   }
+}
+
+// A site of another origin than any Headwater's, with an empty page: what a console in the browser is.
+export async function foreignSite() {
+  const site = createServer((_, answer) => answer.setHeader("Content-Type", "text/html").end("<!doctype html><title>console</title>"));
+  await new Promise((resolve) => site.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => site.close());
+  return `http://localhost:${site.address().port}`;
 }
 
 // A browser process with a profile of its own. What its pages complain of is kept: nothing may be.

@@ -1,7 +1,7 @@
 // The chat in two real browsers: two Chromium processes with profiles of their own, driven by typing and clicking, judged by
 // what is on the screen. A word as argument runs only the cases whose names hold it; screenshots go to build/screens.
 
-import { Browser, PASSWORD, Server, check, cleanUp, until } from "./lib.mjs";
+import { Browser, PASSWORD, Server, check, cleanUp, foreignSite, until } from "./lib.mjs";
 
 const CASE_MS = 60000;
 const cases = [];
@@ -543,6 +543,59 @@ test("in the dark", async () => {
 });
 
 // ---- running ----
+
+// ---- consoles of other origins ----
+
+// In the page: a signed call by fetch, as a console makes it. Its status, what it says, and the headers that it may read.
+async function callFromPage({ url, key, secret }) {
+  const text = new TextEncoder();
+  const hex = (data) => [...new Uint8Array(data)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const sha256 = async (data) => hex(await crypto.subtle.digest("SHA-256", text.encode(data)));
+  const hmac = async (keyBytes, data) => {
+    const imported = await crypto.subtle.importKey("raw", keyBytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    return crypto.subtle.sign("HMAC", imported, text.encode(data));
+  };
+  const body = "{}";
+  const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+  const scope = `${stamp.slice(0, 8)}/us-east-1/dynamodb/aws4_request`;
+  const headers = { "content-type": "application/x-amz-json-1.0", "x-amz-date": stamp, "x-amz-target": "DynamoDB_20120810.ListTables" };
+  const names = "content-type;host;x-amz-date;x-amz-target";
+  const canonical = ["POST", "/", "", `content-type:${headers["content-type"]}`, `host:${new URL(url).host}`, `x-amz-date:${stamp}`,
+    `x-amz-target:${headers["x-amz-target"]}`, "", names, await sha256(body)].join("\n");
+  let bytes = text.encode("AWS4" + secret);
+  for (const part of scope.split("/")) bytes = await hmac(bytes, part);
+  const signature = hex(await hmac(bytes, `AWS4-HMAC-SHA256\n${stamp}\n${scope}\n${await sha256(canonical)}`));
+  headers.authorization = `AWS4-HMAC-SHA256 Credential=${key}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
+  try {
+    const answer = await fetch(url + "/", { method: "POST", headers, body });
+    return { status: answer.status, id: answer.headers.get("x-amzn-requestid"), crc: answer.headers.get("x-amz-crc32"), body: await answer.json() };
+  } catch (error) {
+    return { error: error.name };
+  }
+}
+
+test("a console of another origin calls with its signature, where its origin may", async () => {
+  const site = await foreignSite();
+  const page = await left.context.newPage();
+  await page.goto(site);
+  for (const [options, may] of [[[], true], [[`--cors-origin=https://a.example,${site}`], true], [["--cors-origin=https://a.example"], false],
+    [["--cors-origin=none"], false]]) {
+    const at = await new Server({ options }).start();
+    const [key, secret] = at.credentials();
+    const seen = await page.evaluate(callFromPage, { url: at.url, key, secret });
+    if (may) {
+      check(seen.status === 200 && seen.body.TableNames.length === 0, `${options}: ${JSON.stringify(seen)}`);
+      check(/^[A-Z0-9]{52}$/.test(seen.id) && /^\d+$/.test(seen.crc), `it may not read the headers: ${JSON.stringify(seen)}`);
+      const refused = await page.evaluate(callFromPage, { url: at.url, key, secret: "wrong" });
+      check(refused.status === 400 && refused.body.__type.endsWith("#InvalidSignatureException"), JSON.stringify(refused));
+    } else {
+      check(seen.error === "TypeError", `${options}: ${JSON.stringify(seen)}`);
+      const said = left.complaints.splice(0);
+      check(said.length === 1 && said[0].includes("blocked by CORS policy"), said.join("; "));
+    }
+    await at.stop();
+  }
+});
 
 async function run(one) {
   let timer;
