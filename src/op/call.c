@@ -40,6 +40,31 @@ const struct op *op_find(struct bytes target)
     return NULL;
 }
 
+struct bytes op_absent(struct bytes target, struct arena *arena)
+{
+    static const struct {
+        const char *name;
+        const char *before; /* it in the reason */
+        const char *after;
+    } absent[] = {
+#define ABSENT(name, ...) {#name, __VA_ARGS__},
+#include "op/absent.def"
+#undef ABSENT
+    };
+    struct bytes prefix = api_prefixes[0];
+    if (!bytes_start_with(target, prefix)) {
+        return BYTES_NONE;
+    }
+    struct bytes name = bytes_of(target.ptr + prefix.len, target.len - prefix.len);
+    for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++) {
+        if (bytes_equal(name, bytes_cstr(absent[i].name)) && op_find(target) == NULL) {
+            return arena_printf(arena, "Headwater %s%s%s", absent[i].before, absent[i].name,
+                                absent[i].after);
+        }
+    }
+    return BYTES_NONE;
+}
+
 size_t op_index(const struct op *op)
 {
     size_t index = 0;

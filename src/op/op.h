@@ -116,6 +116,9 @@ extern const struct op *const op_list[];
 extern const size_t op_list_count;
 /* The target is the X-Amz-Target header, "DynamoDB_20120810.PutItem"; NULL: unknown. */
 const struct op *op_find(struct bytes target);
+/* Why the operation is not here, if it is one of DynamoDB's (op/absent.def); ptr NULL: it is none,
+ * or it is here. */
+struct bytes op_absent(struct bytes target, struct arena *arena);
 /* Its place in op_list. */
 size_t op_index(const struct op *op);
 

@@ -126,11 +126,12 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
     const struct managed_key *key = NULL;
     if (op == NULL && key_op == NULL) {
         fault.code = FAULT_UNKNOWN_OPERATION;
-        fault.message =
-            target.len == 0
-                ? BYTES_NONE
-                : arena_printf(request->arena, "Headwater does not know the operation %.*s",
-                               (int)(target.len < 200 ? target.len : 200), target.ptr);
+        fault.message = op_absent(target, request->arena);
+        if (fault.message.ptr == NULL && target.len > 0) {
+            fault.message =
+                arena_printf(request->arena, "Headwater does not know the operation %.*s",
+                             (int)(target.len < 200 ? target.len : 200), target.ptr);
+        }
         dispatch_fault(state, request, &fault);
         return;
     }
