@@ -1,6 +1,7 @@
 """headwater key, and what a key's policy lets it do: every operation, each entry of a batch or a transaction, at once (server I6, I8)."""
 
 import concurrent.futures
+import hashlib
 import json
 import stat
 import subprocess
@@ -402,18 +403,22 @@ def test_secrets_are_nowhere_but_in_their_answer(start_server, tmp_path):
 
 
 def test_a_presigned_request_ends_with_its_key(world):
-    """Where a signature in the query is known, it is of a key as any other."""
+    """A signature in the query is of a key as any other."""
     ann = world.key(statement("dynamodb:ListTables", "*"))
-    request = botocore.awsrequest.AWSRequest(method="POST", url=world.server.url + "/", data=b"{}", headers={
+
+    class Signer(botocore.auth.SigV4QueryAuth):
+        def payload(self, request):  # botocore's own moves a body into the query
+            return hashlib.sha256(b"{}").hexdigest()
+
+    request = botocore.awsrequest.AWSRequest(method="POST", url=world.server.url + "/", data=b"", headers={
         "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.ListTables"})
-    botocore.auth.SigV4QueryAuth(ann.credentials, "dynamodb", "us-east-1", expires=600).add_auth(request)
+    Signer(ann.credentials, "dynamodb", "us-east-1", expires=600).add_auth(request)
     path = request.url[len(world.server.url):]
 
     def send():
         return world.server.http("POST", path, b"{}", dict(request.headers))
 
-    if send()[0] != 200:
-        pytest.skip("presigned requests are not known yet")
+    assert send()[0] == 200
     own(world.owner, "UpdateKey", Name="ann", Status="Inactive")
     status, _, body = send()
     assert status == 400 and b"UnrecognizedClientException" in body
