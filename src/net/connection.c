@@ -356,6 +356,7 @@ static void slim(struct connection *connection)
     if (connection->out.len == 0) {
         buf_fini(&connection->out);
     }
+    tls_slim(connection->tls);
 }
 
 /* How much of the body at hand has come. */

@@ -215,6 +215,8 @@ void tls_data(struct connection *connection, struct bytes data);
 struct buf *tls_seal(struct connection *connection);
 /* The same with the sign that nothing follows. */
 struct buf *tls_farewell(struct connection *connection);
+/* Gives back memory that an idle connection does not need; NULL is none. */
+void tls_slim(struct tls_stream *stream);
 /* Is nothing of its own waiting to be sent? */
 bool tls_is_quiet(const struct tls_stream *stream);
 

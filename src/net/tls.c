@@ -319,6 +319,13 @@ struct buf *tls_farewell(struct connection *connection)
     return &stream->out;
 }
 
+void tls_slim(struct tls_stream *stream)
+{
+    if (stream != NULL && stream->out.len == 0) {
+        buf_fini(&stream->out);
+    }
+}
+
 bool tls_is_quiet(const struct tls_stream *stream)
 {
     return stream->out.len == 0;

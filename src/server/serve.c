@@ -162,13 +162,19 @@ static int serve(struct server *server, struct arena *arena)
     return status;
 }
 
-/* A SIGHUP asks for the certificate to be read again; without one it ends the server, too. */
+/* A SIGHUP asks for the certificate to be read again, which is done now and then anyway; without
+ * TLS it ends the server, too. */
 static int wait_for_end(struct server *server)
 {
-    int number = process_wait_signal(-1);
-    while (number == SIGHUP && server->tls != NULL) {
-        certificate_renew(server);
-        number = process_wait_signal(-1);
+    if (server->tls == NULL) {
+        return process_wait_signal(-1);
+    }
+    int number = 0;
+    while (number == 0 || number == SIGHUP) {
+        number = process_wait_signal((int64_t)server->config.tls_renew_ms);
+        if (number == 0 || number == SIGHUP) {
+            certificate_renew(server);
+        }
     }
     return number;
 }

@@ -204,6 +204,68 @@ def test_sessions_are_resumed(sealed, version):
         assert reused
 
 
+def test_tickets_end_with_their_keys(sealed):
+    """A renewal makes new ones, also when the files are the same."""
+    server = sealed("--tls-renew-ms=86400000")
+    trust = trusting(server)
+
+    def once(session):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain, \
+                trust.wrap_socket(plain, server_hostname="localhost", session=session) as peer:
+            assert ask(peer) == (200, b"ok\n")
+            return peer.session, peer.session_reused
+
+    session, _ = once(None)
+    session, reused = once(session)
+    assert reused
+    server.process.signal(signal.SIGHUP)
+    assert server.process.err.wait_for("tls.certificate_renewed")
+    end = time.monotonic() + 30
+    while once(session)[1]:
+        assert time.monotonic() < end, "old tickets are still taken"
+
+
+def test_the_files_are_read_again_without_being_asked(start_server, certificates, tmp_path):
+    place, lock = tmp_path / "tls.crt", tmp_path / "tls.key"
+    both = tmp_path / "both.crt"
+    both.write_bytes(b"".join(certificates[name][0].read_bytes() for name in ("one", "two")))
+    place.write_bytes(certificates["one"][0].read_bytes())
+    lock.write_bytes(certificates["one"][1].read_bytes())
+    server = start_server("--tls-cert", place, "--tls-key", lock, "--tls-renew-ms=200", authority=both)
+    assert serial_of(server) == "one"
+    place.write_bytes(certificates["two"][0].read_bytes())
+    lock.write_bytes(certificates["two"][1].read_bytes())
+    end = time.monotonic() + 60
+    while serial_of(server) != "two":
+        assert time.monotonic() < end, "it was not read again"
+    server.stop()
+
+
+def test_refusals_and_continuations_can_be_read(sealed):
+    server = sealed()
+    with connect(server) as peer:
+        peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+        stream = peer.makefile("rb")
+        assert stream.readline() == b"HTTP/1.1 100 Continue\r\n" and stream.readline() == b"\r\n"
+        peer.sendall(b"2\r\n{}\r\n0\r\n\r\n")
+        assert stream.readline() == b"HTTP/1.1 404 Not Found\r\n"
+    with connect(server) as peer:
+        peer.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 300_000)
+        assert peer.makefile("rb").read().startswith(b"HTTP/1.1 413 "), "and the end is told, or read() would fail"
+
+
+def test_a_large_answer_to_a_slow_reader(sealed):
+    server = sealed()
+    with connect(server) as peer:
+        for _ in range(40):
+            peer.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 25)
+        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        got = bytearray()
+        while chunk := peer.recv(20_000):
+            got += chunk
+        assert got.count(b"HTTP/1.1 200 OK") == 1001 and got.endswith(b"ok\n") and len(got) > 5 << 20
+
+
 def test_bytes_arrive_one_by_one_and_all_at_once(sealed):
     server = sealed()
     with connect(server) as peer:
