@@ -3,11 +3,13 @@
 import concurrent.futures
 import hashlib
 import json
+import random
 import stat
 import subprocess
 
 import botocore.auth
 import botocore.awsrequest
+import botocore.credentials
 import pytest
 
 import api as api_module
@@ -422,3 +424,43 @@ def test_a_presigned_request_ends_with_its_key(world):
     own(world.owner, "UpdateKey", Name="ann", Status="Inactive")
     status, _, body = send()
     assert status == 400 and b"UnrecognizedClientException" in body
+
+
+def test_forged_requests_change_nothing(world):
+    """A sample of tests/forge over HTTP: of a managed key that may write, each of 400 with one thing changed that was not signed."""
+    ann = world.key(statement("dynamodb:PutItem", "*"))
+    table = world.owner.create("pk:S")
+    rng = random.Random(5)
+    body = json.dumps({"TableName": table, "Item": {"pk": {"S": "forged"}, "n": {"N": "1"}}}).encode()
+
+    def signed(secret=ann.credentials.secret_key):
+        request = botocore.awsrequest.AWSRequest(method="POST", url=world.server.url + "/", data=body, headers={
+            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.PutItem"})
+        botocore.auth.SigV4Auth(botocore.credentials.Credentials(ann.credentials.access_key, secret), "dynamodb", "us-east-1").add_auth(request)
+        return dict(request.headers)
+
+    def flip(text, at):
+        return text[:at] + ("0" if text[at] != "0" else "1") + text[at + 1:]
+
+    def change(headers, kind):
+        """(headers, body)"""
+        authorization = headers["Authorization"]
+        digits = authorization.index("Signature=") + 10
+        return [
+            lambda: ({**headers, "Authorization": flip(authorization, digits + rng.randrange(64))}, body),
+            lambda: ({**headers, "Authorization": authorization.replace(ann.credentials.access_key, world.server.credentials[0])}, body),
+            lambda: (headers, body.replace(b'"1"', str(rng.randrange(2, 9999)).encode().join([b'"', b'"']))),
+            lambda: ({**headers, "X-Amz-Target": "DynamoDB_20120810.UpdateItem"}, body),
+            lambda: ({**headers, "X-Amz-Date": flip(headers["X-Amz-Date"], 14)}, body),
+            lambda: ({**headers, "Content-Type": "application/x-amz-json-1.0; x"}, body),
+            lambda: (signed(flip(ann.credentials.secret_key, rng.randrange(40))), body),
+            lambda: ({**headers, "Authorization": authorization.replace(";x-amz-target", "")}, body),
+        ][kind]()
+
+    for number in range(400):
+        headers, sent = change(signed(), number % 8)
+        status, _, answer = ann.exchange("POST", "/", sent, headers)
+        assert status == 400 and json.loads(answer)["__type"].split("#")[1] in ("InvalidSignatureException", "IncompleteSignatureException"), (number, answer)
+    assert world.owner.call("Scan", TableName=table)["Count"] == 0
+    assert ann.exchange("POST", "/", body, signed())[0] == 200
+    assert world.owner.call("Scan", TableName=table)["Count"] == 1
