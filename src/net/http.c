@@ -384,16 +384,19 @@ static bool may_have_control(const uint8_t *eight)
     return ((((x - ones * ' ') & ~x) | ((apart - ones) & ~apart)) & ones << 7) != 0;
 }
 
-/* RFC 9110, 5.5: no control characters but the tab. They are how a log line is forged. */
+/* RFC 9110, 5.5: no control characters but the tab. They are how a log line is forged. The last
+ * eight bytes are looked at twice rather than one by one. */
 static bool is_field_text(struct bytes value)
 {
     size_t at = 0;
-    while (at < value.len) {
-        if (at + 8 <= value.len && !may_have_control(value.ptr + at)) {
-            at += 8;
-            continue;
-        }
-        uint8_t c = value.ptr[at++];
+    while (at + 8 <= value.len && !may_have_control(value.ptr + at)) {
+        at += 8;
+    }
+    if (value.len >= 8 && at + 8 > value.len && !may_have_control(value.ptr + value.len - 8)) {
+        return true;
+    }
+    for (; at < value.len; at++) {
+        uint8_t c = value.ptr[at];
         if ((c < ' ' && c != '\t') || c == 0x7f) {
             return false;
         }
