@@ -378,6 +378,34 @@ def test_the_master_key_opens_the_keys_and_is_never_beside_them(server):
     assert [key["Name"] for key in own(api_module.Api(server.url, *server.credentials), "ListKeys")["Keys"]] == ["ann"]
 
 
+def test_what_cannot_be_written_is_not_changed(start_server, tmp_path):
+    """Neither made nor ended: the answer says why, and the keys go on as they are."""
+    server = start_server("--master-key", str(tmp_path / "folder" / "master"))
+    owner = api_module.Api(server.url, *server.credentials)
+
+    def refusal(operation, **members):
+        with pytest.raises(api_module.Refused) as refused:
+            own(owner, operation, **members)
+        assert refused.value.status == 500 and refused.value.type == "InternalServerError"
+        return refused.value.message
+
+    assert refusal("CreateKey", Name="ann", Policy=policy(statement())).startswith("the master key cannot be written to ")
+    assert own(owner, "ListKeys")["Keys"] == []
+    (tmp_path / "folder").mkdir()
+    made = own(owner, "CreateKey", Name="ann", Policy=policy(statement()))["Key"]
+    keys = server.data / "keys"
+    keys.unlink()
+    keys.mkdir()
+    for operation, members in (("CreateKey", {"Name": "bob", "Policy": policy(statement())}), ("UpdateKey", {"Name": "ann", "Status": "Inactive"}),
+                               ("DeleteKey", {"Name": "ann"})):
+        assert refusal(operation, **members) == f"the keys cannot be written to {keys}"
+    assert [(key["Name"], key["Status"]) for key in own(owner, "ListKeys")["Keys"]] == [("ann", "Active")]
+    assert "TableNames" in api_module.Api(server.url, made["AccessKeyId"], made["SecretAccessKey"]).call("ListTables", {})
+    keys.rmdir()
+    own(owner, "DeleteKey", Name="ann")
+    assert keys.is_file()
+
+
 def test_secrets_are_nowhere_but_in_their_answer(start_server, tmp_path):
     """Log lines of every level, metrics, refusals, the log's dump, and every file of the data directory."""
     server = start_server("--log-level", "debug")
