@@ -198,9 +198,12 @@ enum err directory_list(const char *path, void (*fn)(void *arg, const char *name
     if (directory == NULL) {
         return errno == ENOENT ? ERR_NOT_FOUND : failed("opendir", path);
     }
+    enum err err = OK;
     for (;;) {
+        errno = 0;                  /* the only way to tell a failure from the end */
         entry = readdir(directory); /* NOLINT(concurrency-mt-unsafe): its own stream */
         if (entry == NULL) {
+            err = errno == 0 ? OK : failed("readdir", path);
             break;
         }
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
@@ -208,7 +211,7 @@ enum err directory_list(const char *path, void (*fn)(void *arg, const char *name
         }
     }
     closedir(directory);
-    return OK;
+    return err;
 }
 
 static enum err lock(int fd, int how)
