@@ -129,6 +129,7 @@ enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
     if (err == OK) {
         next->state = SEGMENT_OPEN;
         next->index = index_new();
+        log->figures.segments_ready = first_ready(log) != NULL;
         pthread_cond_signal(&log->worker_wake);
         *out = next;
     }
