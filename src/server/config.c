@@ -222,8 +222,10 @@ static enum err option_set(struct loading *loading, const struct option *option,
         return OK;
     case CONFIG_COUNT:
     case CONFIG_SIZE:
-        if (!parse_count(word, option->kind == CONFIG_SIZE, &number) || number < option->least ||
-            number > option->most) {
+        if (strcmp(word, "auto") == 0 && strcmp(option->initial, "auto") == 0) {
+            number = 0;
+        } else if (!parse_count(word, option->kind == CONFIG_SIZE, &number) ||
+                   number < option->least || number > option->most) {
             snprintf(loading->why, loading->room,
                      "option %s (%s) is '%s': it must be a number from %llu to %llu%s", option->key,
                      source, word, (unsigned long long)option->least,

@@ -242,6 +242,16 @@ enum err volume_free(const char *path, uint64_t *bytes)
     return OK;
 }
 
+enum err volume_size(const char *path, uint64_t *bytes)
+{
+    struct statvfs status;
+    if (statvfs(path, &status) != 0) {
+        return failed("statvfs", path);
+    }
+    *bytes = (uint64_t)status.f_blocks * status.f_frsize;
+    return OK;
+}
+
 enum err file_read_all(const char *path, size_t max, struct arena *arena, struct bytes *out)
 {
     int fd = -1;

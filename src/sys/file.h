@@ -51,6 +51,8 @@ MUST_USE enum err file_lock(int fd);
 MUST_USE enum err file_lock_shared(int fd);
 /* Bytes that may still be written to the volume. */
 MUST_USE enum err volume_free(const char *path, uint64_t *bytes);
+/* Bytes that the volume holds at all. */
+MUST_USE enum err volume_size(const char *path, uint64_t *bytes);
 
 /* Whole small files. ERR_RANGE: more than max. */
 MUST_USE enum err file_read_all(const char *path, size_t max, struct arena *arena,

@@ -153,6 +153,7 @@ static bool held(struct committer *committer)
     if (pressure < 2) {
         committer->held_since_ns = 0;
         if (pressure == 1) {
+            count_add(&committer->store->counters.slowed, 1);
             event_wait(&committer->event, SLOW_MS);
         }
         return false;
@@ -325,14 +326,14 @@ static bool has_room(const struct committer *committer, const struct task *task)
 /* When the disk runs out, what adds to it is refused first, and deletes last. */
 static bool has_space(const struct committer *committer, const struct task *task)
 {
-    unsigned scarcity = atomic_load_explicit(&committer->store->scarcity, memory_order_relaxed);
-    for (const struct change *change = task->changes.first; scarcity == 1 && change != NULL;
-         change = change->next) {
+    unsigned space = atomic_load_explicit(&committer->store->space, memory_order_relaxed);
+    for (const struct change *change = task->changes.first;
+         space == SPACE_DELETES && change != NULL; change = change->next) {
         if (change->new_item.len > 0 || change->kind == KIND_RECORD_TABLE) {
             return false;
         }
     }
-    return scarcity < 2;
+    return space != SPACE_NONE;
 }
 
 static struct log_record record_of(const struct change *change, uint64_t commit)

@@ -28,7 +28,9 @@ struct expirer {
 struct sweep {
     uint64_t from_s; /* rows before it are done */
     uint64_t now_s;
-    bool failed; /* or ended before all was done */
+    bool failed;  /* or ended before all was done */
+    enum err err; /* of the first table that failed, table_id */
+    uint64_t table_id;
     const _Atomic bool *stopping;
 };
 
@@ -109,6 +111,19 @@ static bool ends(struct sweep *sweep)
     return stopping;
 }
 
+/* Once when it begins to fail and once when it is over: it is tried twice a second. */
+static void note_failure(struct store *store, const struct sweep *sweep)
+{
+    bool failed = sweep->err != OK;
+    if (failed != store->sweep_failed && failed) {
+        NOTE(NOTE_WARN, "expiry.failed", NOTE_U("table", sweep->table_id),
+             NOTE_S("reason", err_text(sweep->err)));
+    } else if (failed != store->sweep_failed) {
+        NOTE(NOTE_INFO, "expiry.goes_on");
+    }
+    store->sweep_failed = failed;
+}
+
 /* A table that cannot be done now (writes are throttled, the disk is full) is tried again the next
  * time. */
 void store_expire(struct store *store, uint64_t now_ms, const _Atomic bool *stopping)
@@ -128,10 +143,11 @@ void store_expire(struct store *store, uint64_t now_ms, const _Atomic bool *stop
         enum err err = expire_table(store, table_id, &sweep);
         if (err != OK) {
             sweep.failed = true;
-            NOTE(NOTE_WARN, "expiry.failed", NOTE_U("table", table_id),
-                 NOTE_S("reason", err_text(err)));
+            sweep.table_id = sweep.err == OK ? table_id : sweep.table_id;
+            sweep.err = sweep.err == OK ? err : sweep.err;
         }
     }
+    note_failure(store, &sweep);
     store->swept_s = !sweep.failed && sweep.now_s > sweep.from_s ? sweep.now_s : sweep.from_s;
 }
 

@@ -6,6 +6,7 @@
 
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "table/view_space.h"
 
 #define POLL_MS 50
 #define TRIM_EVERY_MS 1000u
@@ -18,6 +19,7 @@ struct keeper {
     struct event flush_event;
     struct event event;
     _Atomic bool stopping; /* set before the events are signalled, read after them */
+    bool compaction_waits; /* as last noted */
 };
 
 static void run_flusher(void *arg);
@@ -108,6 +110,16 @@ static void run_keeper(void *arg)
     }
 }
 
+static void note_compaction(struct keeper *keeper)
+{
+    bool waits = view_space_is_waiting();
+    if (waits != keeper->compaction_waits) {
+        keeper->compaction_waits = waits;
+        NOTE(NOTE_WARN, "view.compaction", NOTE_S("for_space", waits ? "waits" : "goes on"),
+             NOTE_U("left", store_space(keeper->store).left));
+    }
+}
+
 static void watch_view(struct keeper *keeper)
 {
     struct store *store = keeper->store;
@@ -115,6 +127,7 @@ static void watch_view(struct keeper *keeper)
     if (errors != 0) {
         store_die(4, "view", "RocksDB reports a background error");
     }
+    note_compaction(keeper);
     atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
     store_watch_space(store);
 }
@@ -128,18 +141,40 @@ struct store_space store_space(const struct store *store)
     return space;
 }
 
+static uint64_t larger(uint64_t left, uint64_t right)
+{
+    return left > right ? left : right;
+}
+
+/* What is not flushed yet still comes to the view's files. */
+static enum space space_of(const struct store *store, uint64_t left)
+{
+    uint64_t reserve = store->reserve_bytes;
+    uint64_t coming = log_unflushed_bytes(store->log);
+    if (left < larger(reserve / 2, reserve / 4 + coming)) {
+        return SPACE_NONE;
+    }
+    if (left < larger(reserve, reserve / 2 + coming)) {
+        return SPACE_DELETES;
+    }
+    return left < larger(reserve / 2 * 3, reserve + coming) ? SPACE_SLOW : SPACE_AMPLE;
+}
+
 void store_watch_space(struct store *store)
 {
-    unsigned before = atomic_load_explicit(&store->scarcity, memory_order_relaxed);
+    static const char *const taken[] = {
+        [SPACE_AMPLE] = "taken",
+        [SPACE_SLOW] = "slowed",
+        [SPACE_DELETES] = "refused but deletes",
+        [SPACE_NONE] = "refused",
+    };
+    unsigned before = atomic_load_explicit(&store->space, memory_order_relaxed);
     uint64_t left = store_space(store).left;
-    unsigned scarcity = left < store->reserve_bytes / 2 ? 2 : left < store->reserve_bytes ? 1 : 0;
-    atomic_store_explicit(&store->scarcity, scarcity, memory_order_relaxed);
-    if (scarcity != before) {
+    enum space space = space_of(store, left);
+    atomic_store_explicit(&store->space, space, memory_order_relaxed);
+    if (space != before) {
         NOTE(NOTE_WARN, "store.space", NOTE_U("left", left),
-             NOTE_U("reserve", store->reserve_bytes),
-             NOTE_S("writes", scarcity == 0   ? "taken"
-                              : scarcity == 1 ? "refused but deletes"
-                                              : "refused"));
+             NOTE_U("reserve", store->reserve_bytes), NOTE_S("writes", taken[space]));
     }
 }
 

@@ -1,6 +1,6 @@
 // The environment of RocksDB in which a thread can ask for reads that never wait for a disk: they
 // come out of the block cache or the page cache, or end as incomplete. Everything else is left to
-// view_files.cc. In C++, as RocksDB's C interface has no place for it.
+// view_files.cc and view_space.cc. In C++, as RocksDB's C interface has no place for it.
 #include <memory>
 
 #include <rocksdb/env.h>
@@ -8,6 +8,7 @@
 #include <rocksdb/utilities/object_registry.h>
 
 #include "table/view_files.h"
+#include "table/view_space.h"
 
 extern "C" {
 #include "base/assert.h"
@@ -108,9 +109,9 @@ void resident_init(void)
 {
     // The registry that names are looked up in lives as long as the process; so must what it gives.
     static Env *const env = [] {
-        static Env *const made =
-            NewCompositeEnv(std::make_shared<ResidentFiles>(view_files_over(FileSystem::Default())))
-                .release();
+        static Env *const made = NewCompositeEnv(std::make_shared<ResidentFiles>(view_space_over(
+                                                     view_files_over(FileSystem::Default()))))
+                                     .release();
         ObjectLibrary::Default()->AddFactory<Env>(
             RESIDENT_ENV,
             [](const std::string &, std::unique_ptr<Env> *, std::string *) { return made; });

@@ -12,6 +12,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/process.h"
+#include "table/view_space.h"
 
 #include <stdlib.h>
 
@@ -21,8 +22,12 @@
 #define FORMAT_TEXT_MAX 64u
 #define READ_QUEUE_MAX 16384u
 #define MIB ((uint64_t)1 << 20)
+#define SIZE_MOST (64 * MIB)
+#define SIZE_LEAST (MIB / 4)
+#define SIZE_STEP 4096u
 
 static enum err lock_directory(struct store *store, const char *data, struct store_report *report);
+static void set_sizes(struct store *store, const struct store_options *options);
 static enum err check_format(struct store *store, const char *data, struct store_report *report);
 static enum err open_view(struct store *store, const struct store_options *options,
                           struct view_state *state, bool *fresh, struct store_report *report);
@@ -69,17 +74,13 @@ enum err store_open(const struct store_options *options, struct store **out,
     store->region = arena_dup(&store->names, options->region);
     store->account = arena_dup(&store->names, options->account);
     store->retention_ms = or_default(options->retention_ms, (uint64_t)24 * 3600 * 1000);
-    store->flush_bytes = or_default(options->flush_bytes, 64u * MIB);
-    store->throttle_bytes = or_default(options->throttle_bytes, 256u * MIB);
     store->repeat_evaluation = options->repeat_evaluation;
-    /* A few memtables and segments: what is on its way to the disk when writes are refused. */
-    store->reserve_bytes = 3 * or_default(options->memtable_bytes, 64u * MIB) +
-                           2 * or_default(options->segment_bytes, 64u * MIB);
     store->data = (const char *)arena_printf(&store->names, "%s", options->data).ptr;
     pthread_mutex_init(&store->catalogue_mutex, NULL);
     pthread_mutex_init(&store->exprs_mutex, NULL);
 
     enum err err = lock_directory(store, options->data, report);
+    set_sizes(store, options);
     err = err != OK ? err : check_format(store, options->data, report);
     err = err != OK ? err : open_view(store, options, &state, &fresh, report);
     err = err != OK ? err : open_log(store, options, &state, fresh, report);
@@ -92,6 +93,22 @@ enum err store_open(const struct store_options *options, struct store **out,
     start_threads(store, options, state);
     *out = store;
     return OK;
+}
+
+/* What was not said follows from the volume: a small one would be taken up by what is only kept
+ * ready or free. A volume that cannot be asked is taken for a large one. */
+static void set_sizes(struct store *store, const struct store_options *options)
+{
+    uint64_t volume = UINT64_MAX;
+    enum err err = volume_size(options->data, &volume);
+    uint64_t unit = err == OK ? volume / 64 / SIZE_STEP * SIZE_STEP : SIZE_MOST;
+    unit = unit < SIZE_LEAST ? SIZE_LEAST : unit < SIZE_MOST ? unit : SIZE_MOST;
+    store->segment_bytes = or_default(options->segment_bytes, unit);
+    store->memtable_bytes = or_default(options->memtable_bytes, unit);
+    store->flush_bytes = or_default(options->flush_bytes, unit);
+    store->throttle_bytes = or_default(options->throttle_bytes, 4 * unit);
+    /* A few memtables and segments: what is on its way to the disk when writes are refused. */
+    store->reserve_bytes = 3 * store->memtable_bytes + 2 * store->segment_bytes;
 }
 
 /* Keeper and expirer first, since they propose; then the committer has nothing left to do. */
@@ -236,8 +253,9 @@ static enum err open_view(struct store *store, const struct store_options *optio
     TRY(directory_make(path));
     struct view_options view = {
         .dir = path,
-        .memtable_bytes = or_default(options->memtable_bytes, 64u * MIB),
+        .memtable_bytes = store->memtable_bytes,
         .cache_bytes = or_default(options->cache_bytes, 64u * MIB),
+        .floor_bytes = store->reserve_bytes / 4 * 3,
     };
     char reason[sizeof(report->log.reason)] = {0};
     enum err err = view_open(&view, &store->view, state, fresh, reason, sizeof(reason));
@@ -259,7 +277,7 @@ static enum err open_log(struct store *store, const struct store_options *option
     TRY(path_in(options->data, "log", path, sizeof(path)));
     struct log_options log = {
         .dir = path,
-        .segment_bytes = or_default(options->segment_bytes, 64u * MIB),
+        .segment_bytes = store->segment_bytes,
         .id = fresh ? 0 : state->log_id,
         .flushed = state->applied,
         .tail_bytes = (size_t)or_default(options->tail_bytes, 16u * MIB),
@@ -451,6 +469,8 @@ unsigned store_pressure(struct store *store)
     unsigned of_log = unflushed >= store->throttle_bytes           ? 2
                       : unflushed >= store->throttle_bytes / 4 * 3 ? 1
                                                                    : 0;
+    unsigned space = atomic_load_explicit(&store->space, memory_order_relaxed);
+    pressure = pressure == 0 && space != SPACE_AMPLE ? 1 : pressure;
     return of_log > pressure ? of_log : pressure;
 }
 
@@ -581,6 +601,7 @@ void store_figures(struct store *store, struct store_figures *out)
         COUNTER(repeated),
         COUNTER(sent_back),
         COUNTER(throttled),
+        COUNTER(slowed),
         COUNTER(changes),
         COUNTER(cache_only_incomplete),
         COUNTER(worker_reads),
@@ -597,6 +618,8 @@ void store_figures(struct store *store, struct store_figures *out)
         .visible = log_visible(store->log),
         .unflushed_bytes = log_unflushed_bytes(store->log),
         .background_errors = view_background_errors(store->view),
+        .compaction_waits = view_space_waits(),
+        .space = store_space(store),
     };
     log_figures(store->log, &out->log);
 }

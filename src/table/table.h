@@ -83,14 +83,16 @@ const struct stream *catalogue_next_stream(const struct catalogue *catalogue, st
 /* ---- the store ---- */
 
 struct store_options {
-    const char *data;        /* the data directory: LOCK, FORMAT, log/, view/ are made in it */
-    struct bytes region;     /* for ARNs */
-    struct bytes account;    /* 000000000000 */
-    uint64_t segment_bytes;  /* 0: 64 MiB */
-    uint64_t memtable_bytes; /* 0: 64 MiB */
+    const char *data;     /* the data directory: LOCK, FORMAT, log/, view/ are made in it */
+    struct bytes region;  /* for ARNs */
+    struct bytes account; /* 000000000000 */
+    /* 0 of these four: a 64th of the data directory's volume (256 KiB to 64 MiB), throttle_bytes
+     * four times that. */
+    uint64_t segment_bytes;
+    uint64_t memtable_bytes;
+    uint64_t flush_bytes;    /* so much log above flushed starts a flush */
+    uint64_t throttle_bytes; /* so much throttles writes */
     uint64_t cache_bytes;    /* 0: 64 MiB block cache, before the page cache */
-    uint64_t flush_bytes;    /* 0: 64 MiB of log above flushed start a flush */
-    uint64_t throttle_bytes; /* 0: 256 MiB throttle writes */
     uint64_t tail_bytes;     /* 0: 16 MiB */
     unsigned read_workers;   /* 0: 4 */
     uint64_t retention_ms;   /* 0: 24 h of stream records, where a table has no period of its own */
@@ -371,7 +373,7 @@ const struct catalogue *store_catalogue_pin(struct store *store);
 void store_catalogue_unpin(struct store *store, const struct catalogue *catalogue);
 
 struct store_figures {
-    uint64_t proposals, commits, groups, repeated, sent_back, throttled, changes;
+    uint64_t proposals, commits, groups, repeated, sent_back, throttled, slowed, changes;
     uint64_t cache_only_incomplete, worker_reads;
     uint64_t durable, visible, flushed, unflushed_bytes;
     uint64_t view_batch_ns_total, view_batch_ns_max;
@@ -379,6 +381,8 @@ struct store_figures {
     uint64_t queue_now, queue_max; /* of the committer */
     uint64_t expired;              /* items */
     uint64_t background_errors;
+    uint64_t compaction_waits; /* attempts that ended for want of space */
+    struct store_space space;
     struct log_figures log;
 };
 void store_figures(struct store *store, struct store_figures *out);

@@ -120,6 +120,7 @@ struct view_options {
     const char *dir;
     uint64_t memtable_bytes;
     uint64_t cache_bytes;
+    uint64_t floor_bytes; /* of the volume, that compactions leave free */
 };
 /* *fresh: it was empty, state is zero. */
 MUST_USE enum err view_open(const struct view_options *options, struct view **view,
@@ -173,6 +174,7 @@ MUST_USE enum err view_put_derived(struct view *view, const struct view_row *row
 
 /* Waits until everything written is in files. */
 MUST_USE enum err view_flush(struct view *view);
+/* But for compactions that wait for space. */
 uint64_t view_background_errors(struct view *view);
 /* 0: fine, 1: writes should slow down, 2: no more now, before RocksDB itself stalls. */
 unsigned view_pressure(struct view *view);
@@ -300,7 +302,7 @@ struct touched {
 
 /* Counters of any thread, read by store_figures; relaxed, nothing is ordered by them. */
 struct counters {
-    _Atomic uint64_t proposals, commits, groups, repeated, sent_back, throttled, changes;
+    _Atomic uint64_t proposals, commits, groups, repeated, sent_back, throttled, slowed, changes;
     _Atomic uint64_t cache_only_incomplete, worker_reads;
     _Atomic uint64_t view_batch_ns_total, view_batch_ns_max;
     _Atomic uint64_t flushes, flush_ns_total;
@@ -322,6 +324,10 @@ static inline void count_max(_Atomic uint64_t *counter, uint64_t n)
     }
 }
 
+/* What the volume's free space lets through: beside the reserve that flushes need, all; then all,
+ * slowly; then only what frees space. */
+enum space { SPACE_AMPLE, SPACE_SLOW, SPACE_DELETES, SPACE_NONE };
+
 struct committer;
 struct keeper;
 struct expirer;
@@ -340,6 +346,8 @@ struct store {
     struct bytes account;
     uint64_t epoch;
     uint64_t retention_ms;
+    uint64_t segment_bytes;
+    uint64_t memtable_bytes;
     uint64_t flush_bytes;
     uint64_t throttle_bytes;
     bool repeat_evaluation;
@@ -358,10 +366,10 @@ struct store {
     _Atomic uint64_t trim;   /* what every stream has hidden: the log may go up to here */
     struct clock_base base;  /* of the start */
     uint64_t swept_s;        /* every row up to this second is done; the expirer's own */
-    /* Kept up by the keeper: how the view is doing (view_pressure), and how much of the reserve of
-     * disk that flushes and compactions need is gone: 0 none, 1 some, 2 most of it. */
+    bool sweep_failed;       /* as last noted; the expirer's own */
+    /* Kept up by the keeper: how the view is doing (view_pressure), and an enum space. */
     _Atomic unsigned pressure;
-    _Atomic unsigned scarcity;
+    _Atomic unsigned space;
     uint64_t reserve_bytes;
 
     /* Expression caches of workers: taken for one evaluation each. */

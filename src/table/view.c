@@ -10,6 +10,7 @@
 
 #include "table/resident.h"
 #include "table/view_files.h"
+#include "table/view_space.h"
 
 #include <rocksdb/c.h>
 
@@ -47,6 +48,7 @@ enum err view_open(const struct view_options *options, struct view **out, struct
     view->batch_low = UINT64_MAX;
     atomic_init(&view->expiry_low, UINT64_MAX);
     resident_init();
+    view_space_init(options->floor_bytes);
     enum err err = view_files_prepare(options->dir, reason, room);
     err = err != OK ? err : make_options(options, &view->options, reason, room);
     if (err == OK) {
@@ -104,6 +106,7 @@ void view_close(struct view *view)
  *   an error in the first block of the next one, and compaction drops the rest of the run.
  * - prepopulate_block_cache: what was just written stays readable without a disk after its flush;
  *   the committer's own reads depend on that.
+ * - listeners: compactions that give way to a full disk (view_space.h).
  * - the slowdown and stop triggers are far above what admission lets through (view_pressure). */
 static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
                              char *reason, size_t room)
@@ -111,7 +114,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
     char text[1536];
     char *error = NULL;
     snprintf(text, sizeof(text),
-             "env=" RESIDENT_ENV ";create_if_missing=true;"
+             "env=" RESIDENT_ENV ";listeners=" VIEW_SPACE_LISTENER ";create_if_missing=true;"
              "paranoid_checks=true;force_consistency_checks=true;"
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
              "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"
@@ -431,7 +434,10 @@ static uint64_t property(struct view *view, const char *name)
 
 uint64_t view_background_errors(struct view *view)
 {
-    return property(view, "rocksdb.background-errors");
+    /* The waits are counted first by us, then by RocksDB. */
+    uint64_t errors = property(view, "rocksdb.background-errors");
+    uint64_t waits = view_space_waits();
+    return errors > waits ? errors - waits : 0;
 }
 
 unsigned view_pressure(struct view *view)

@@ -51,12 +51,14 @@ static bool open_on_volume(struct world *world, struct volume *volume)
     snprintf(volume->data, sizeof(volume->data), "%s/data", world->dir);
     snprintf(volume->ballast, sizeof(volume->ballast), "%s/ballast", world->dir);
     world->options.data = volume->data;
-    world->options.memtable_bytes = 64u << 20; /* RocksDB needs no room during the test */
+    /* RocksDB needs no room during the test, and nobody flushes. */
+    world->options.memtable_bytes = 64u << 20;
+    world->options.throttle_bytes = 256u << 20;
     world->options.repeat_evaluation = true;
     world_open(world);
     keeper_close(world->store->keeper); /* so that only the log finds out */
     world->store->keeper = NULL;
-    atomic_store_explicit(&world->store->scarcity, 0,
+    atomic_store_explicit(&world->store->space, SPACE_AMPLE,
                           memory_order_relaxed); /* it may have looked */
     make_table(world->store, "t", 0);
     return true;
@@ -223,9 +225,28 @@ static void what_was_left_of_a_refused_group_is_evaluated_again(void)
     close_on_volume(&world);
 }
 
+static void a_small_volume_has_small_parts(void)
+{
+    struct world world;
+    world_init(&world);
+    if (!mount_volume(&world)) {
+        printf("skip: no mount namespace\n");
+        world_remove(&world);
+        return;
+    }
+    world.options.segment_bytes = 0;
+    world.options.memtable_bytes = 0;
+    world_open(&world);
+    CHECK(world.store->segment_bytes == 24u * (1u << 20) / 64);
+    CHECK(world.store->throttle_bytes == 4 * world.store->flush_bytes);
+    CHECK(world.store->reserve_bytes == 5 * world.store->segment_bytes);
+    close_on_volume(&world);
+}
+
 int main(void)
 {
     RUN(a_refused_group_did_not_happen);
     RUN(what_was_left_of_a_refused_group_is_evaluated_again);
+    RUN(a_small_volume_has_small_parts);
     return CHECK_RESULT();
 }

@@ -1,0 +1,231 @@
+// Compactions give way when the disk runs out (table I15).
+//
+// A compaction writes its output beside its inputs. RocksDB lets it take the last byte of the disk,
+// from the flushes and from the log, and then counts its failure as one of the database. Here its
+// writes fail while a floor of free space is left; RocksDB removes the output, is told of no error,
+// and tries again after a second. What failed would fail again, having written as much as there is
+// room for, so the next attempt that may write comes after four times as long as that one took, or
+// as soon as there is clearly more room. Until then the output is refused when it is made.
+//
+// A compaction that drops what was deleted needs much less than its inputs, and nobody knows how
+// much: so it is tried, not calculated.
+#include "table/view_space.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include <rocksdb/listener.h>
+#include <rocksdb/utilities/object_registry.h>
+
+extern "C" {
+#include "sys/clock.h"
+#include "sys/file.h"
+}
+
+using namespace rocksdb;
+
+namespace
+{
+
+const uint64_t kSecond = 1000000000;
+
+// Compactions run on several threads.
+struct Waiting {
+    std::mutex mutex;
+    uint64_t floor = 0;
+    uint64_t until_ns = 0; // 0: the last one that could write did not fail
+    uint64_t left = 0;     // when it began
+};
+
+Waiting waiting;
+std::atomic<uint64_t> waits; // read by the keeper; nothing is ordered by it
+
+// Of the compaction that this thread runs.
+thread_local bool compacting;
+thread_local uint64_t left_at_begin;
+thread_local uint64_t begun_ns;
+
+uint64_t left_for(const std::string &path)
+{
+    uint64_t left = 0;
+    return volume_free(path.c_str(), &left) == OK ? left : UINT64_MAX;
+}
+
+bool may_write(uint64_t left)
+{
+    std::lock_guard<std::mutex> lock(waiting.mutex);
+    bool roomier = left >= waiting.floor && left - waiting.floor >= waiting.left;
+    return roomier || clock_mono_ns() >= waiting.until_ns;
+}
+
+bool has_room(uint64_t left, size_t len)
+{
+    std::lock_guard<std::mutex> lock(waiting.mutex);
+    return left >= waiting.floor && left - waiting.floor >= len;
+}
+
+void begin_pause()
+{
+    std::lock_guard<std::mutex> lock(waiting.mutex);
+    uint64_t now = clock_mono_ns();
+    waiting.until_ns = now + std::max(kSecond, 4 * (now - begun_ns));
+    waiting.left = left_at_begin;
+}
+
+void end_pause()
+{
+    std::lock_guard<std::mutex> lock(waiting.mutex);
+    waiting.until_ns = 0;
+}
+
+IOStatus no_space()
+{
+    return IOStatus::NoSpace("a compaction leaves the rest of the disk alone");
+}
+
+// What a compaction writes.
+class Output : public FSWritableFileOwnerWrapper
+{
+  public:
+    Output(std::unique_ptr<FSWritableFile> file, const std::string &path)
+        : FSWritableFileOwnerWrapper(std::move(file)), path_(path)
+    {
+    }
+
+    IOStatus Append(const Slice &data, const IOOptions &options, IODebugContext *debug) override
+    {
+        return take(data) ? target()->Append(data, options, debug) : no_space();
+    }
+
+    IOStatus Append(const Slice &data, const IOOptions &options,
+                    const DataVerificationInfo &verification, IODebugContext *debug) override
+    {
+        return take(data) ? target()->Append(data, options, verification, debug) : no_space();
+    }
+
+    // Allocates as much as all inputs have, whatever becomes of it.
+    void PrepareWrite(size_t, size_t, const IOOptions &, IODebugContext *) override
+    {
+    }
+
+  private:
+    bool take(const Slice &data)
+    {
+        if (has_room(left_for(path_), data.size())) {
+            return true;
+        }
+        begin_pause();
+        return false;
+    }
+
+    std::string path_;
+};
+
+class Files : public FileSystemWrapper
+{
+  public:
+    using FileSystemWrapper::FileSystemWrapper;
+
+    const char *Name() const override
+    {
+        return "headwater-view-space";
+    }
+
+    IOStatus NewWritableFile(const std::string &path, const FileOptions &options,
+                             std::unique_ptr<FSWritableFile> *result,
+                             IODebugContext *debug) override
+    {
+        if (!compacting) {
+            return FileSystemWrapper::NewWritableFile(path, options, result, debug);
+        }
+        std::string directory = path.substr(0, path.rfind('/'));
+        left_at_begin = left_for(directory);
+        begun_ns = clock_mono_ns();
+        if (!may_write(left_at_begin)) {
+            return no_space();
+        }
+        std::unique_ptr<FSWritableFile> file;
+        IOStatus status = FileSystemWrapper::NewWritableFile(path, options, &file, debug);
+        if (status.ok()) {
+            result->reset(new Output(std::move(file), directory));
+        }
+        return status;
+    }
+};
+
+class Listener : public EventListener
+{
+  public:
+    const char *Name() const override
+    {
+        return VIEW_SPACE_LISTENER;
+    }
+
+    void OnCompactionBegin(DB *, const CompactionJobInfo &) override
+    {
+        compacting = true;
+    }
+
+    void OnCompactionCompleted(DB *, const CompactionJobInfo &job) override
+    {
+        compacting = false;
+        if (job.status.ok()) {
+            end_pause();
+        }
+    }
+
+    // A flush may follow on the thread of a compaction that was told nothing at its end.
+    void OnFlushBegin(DB *, const FlushJobInfo &) override
+    {
+        compacting = false;
+    }
+
+    void OnBackgroundError(BackgroundErrorReason reason, Status *error) override
+    {
+        if (reason == BackgroundErrorReason::kCompaction && error->IsNoSpace()) {
+            waits.fetch_add(1, std::memory_order_relaxed);
+            *error = Status::OK();
+        }
+    }
+};
+
+} // namespace
+
+std::shared_ptr<FileSystem> view_space_over(const std::shared_ptr<FileSystem> &files)
+{
+    return std::make_shared<Files>(files);
+}
+
+extern "C" {
+
+void view_space_init(uint64_t floor)
+{
+    static const bool known = [] {
+        ObjectLibrary::Default()->AddFactory<EventListener>(
+            VIEW_SPACE_LISTENER,
+            [](const std::string &, std::unique_ptr<EventListener> *made, std::string *) {
+                made->reset(new Listener());
+                return made->get();
+            });
+        return true;
+    }();
+    (void)known;
+    std::lock_guard<std::mutex> lock(waiting.mutex);
+    waiting.floor = floor;
+    waiting.until_ns = 0;
+    waits.store(0, std::memory_order_relaxed);
+}
+
+uint64_t view_space_waits(void)
+{
+    return waits.load(std::memory_order_relaxed);
+}
+
+bool view_space_is_waiting(void)
+{
+    std::lock_guard<std::mutex> lock(waiting.mutex);
+    return waiting.until_ns != 0;
+}
+
+} // extern "C"
