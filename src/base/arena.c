@@ -5,6 +5,7 @@
 #include "base/arena.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,12 +74,14 @@ void arena_reset(struct arena *arena)
     arena->next = keep->data;
     arena->end = keep->data + keep->size;
     arena->used = keep->size;
+    arena->failed = false;
 }
 
 void *arena_alloc(struct arena *arena, size_t size)
 {
     size_t room = (size_t)(arena->end - arena->next);
     if (size > SIZE_MAX - ARENA_ALIGN - ARENA_GAP) {
+        arena->failed = true;
         return NULL;
     }
     size_t rounded = (size + ARENA_GAP + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
@@ -87,6 +90,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     }
     if (rounded > room) {
         if (!arena_grow(arena, rounded)) {
+            arena->failed = true;
             return NULL;
         }
     }
@@ -147,7 +151,7 @@ static bool arena_grow(struct arena *arena, size_t size)
     if (want > arena->limit || arena->used > arena->limit - want) {
         return false;
     }
-    struct arena_chunk *chunk = malloc(sizeof(*chunk) + want);
+    struct arena_chunk *chunk = mem_try(sizeof(*chunk) + want);
     if (chunk == NULL) {
         return false;
     }

@@ -14,6 +14,7 @@ struct arena {
     uint8_t *end;
     size_t used;  /* bytes taken in chunks, for the bound */
     size_t limit; /* bytes in all chunks may not pass this */
+    bool failed; /* something was not given since init or reset: what was made of it is not whole */
 };
 
 /* Owns no memory until the first allocation. limit 0 means 64 MiB. */

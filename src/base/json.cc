@@ -14,6 +14,7 @@
 extern "C" {
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/mem.h"
 }
 
 using simdjson::internal::tape_ref;
@@ -138,7 +139,7 @@ enum err json_parse(struct json_parser *parser, struct bytes text, struct json *
         size_t room = text.len + simdjson::SIMDJSON_PADDING;
         room = room < 4096 ? 4096 : room;
         std::free(parser->text);
-        parser->text = static_cast<uint8_t *>(std::malloc(room));
+        parser->text = static_cast<uint8_t *>(mem_try(room));
         parser->room = parser->text == nullptr ? 0 : room;
         if (parser->text == nullptr) {
             return ERR_NOMEM;

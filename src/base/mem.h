@@ -11,6 +11,8 @@ void *mem_zalloc(size_t count, size_t size);
 /* Begins at a page, as writes past the page cache want it. */
 void *mem_alloc_pages(size_t size);
 void *mem_realloc(void *block, size_t size);
+/* NULL where there is none: for those who then fail a request. */
+void *mem_try(size_t size);
 void mem_free(void *block);
 
 #endif

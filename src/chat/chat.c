@@ -403,8 +403,8 @@ bool job_failed(struct job *job)
 void job_answer(struct job *job, unsigned status, bool replayed)
 {
     struct chat_loop *chat = job->chat;
-    if (chat->out.failed || job->text.failed) {
-        NOTE(NOTE_ERROR, "chat.answer_too_large");
+    if (chat->out.failed || job->text.failed || job->arena.failed) {
+        NOTE(NOTE_ERROR, "chat.answer_not_whole");
         job_problem(job, PROBLEM_INTERNAL, NULL);
         return;
     }

@@ -114,6 +114,7 @@ static enum err evaluate(struct task *task, struct reader *reader, struct change
 static void task_done(struct task *task, enum err err)
 {
     struct op_call *call = (struct op_call *)task;
+    err = call->arena->failed ? ERR_NOMEM : err; /* whatever is not whole because of it */
     switch (err) {
     case OK:
         if (call->op->commit_offset != 0) {

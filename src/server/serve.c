@@ -44,7 +44,13 @@ int command_serve(int argc, char **argv)
     struct arena arena;
     char why[512];
     arena_init(&arena, 0);
-    if (config_load(argc, argv, &arena, &server.config, why, sizeof(why)) != OK) {
+    library_end_call(library_ended);
+    enum err err = config_load(argc, argv, &arena, &server.config, why, sizeof(why));
+    if (err == ERR_NOMEM) {
+        fprintf(stderr, "headwater: out of memory for the options\n");
+        return EXIT_FAILED;
+    }
+    if (err != OK) {
         fprintf(stderr, "headwater: %s\nTry: headwater serve --help\n", why);
         return EXIT_USAGE;
     }
@@ -200,6 +206,7 @@ static int open_store(struct server *server)
         .data = config->data,
         .region = server->region,
         .account = BYTES("000000000000"),
+        .memory_bytes = config->memory_bytes,
         .segment_bytes = config->segment_bytes,
         .memtable_bytes = config->memtable_bytes,
         .cache_bytes = config->cache_bytes,
@@ -214,7 +221,6 @@ static int open_store(struct server *server)
 #endif
     uint64_t begun = clock_mono_ns();
     store_on_fatal(fatal);
-    library_end_call(library_ended);
     enum err err = store_open(&options, &server->store, &server->report);
     const struct store_report *report = &server->report;
     switch (err) {

@@ -294,7 +294,7 @@ static void evaluate_twice(struct committer *committer, struct task *task)
     enum err outcome = task->outcome;
     struct changes changes = task->changes;
     task->outcome = evaluate_here(committer, task);
-    if (task->outcome == ERR_INCOMPLETE) {
+    if (task->outcome == ERR_INCOMPLETE || task->outcome == ERR_NOMEM) {
         return;
     }
     ASSERT(task->outcome == outcome && task->changes.count == changes.count);

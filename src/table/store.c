@@ -79,7 +79,7 @@ enum err store_open(const struct store_options *options, struct store **out,
     pthread_mutex_init(&store->catalogue_mutex, NULL);
     pthread_mutex_init(&store->exprs_mutex, NULL);
 
-    enum err err = lock_directory(store, options->data, report);
+    enum err err = store->names.failed ? ERR_NOMEM : lock_directory(store, options->data, report);
     set_sizes(store, options);
     err = err != OK ? err : check_format(store, options->data, report);
     err = err != OK ? err : open_view(store, options, &state, &fresh, report);
@@ -95,8 +95,8 @@ enum err store_open(const struct store_options *options, struct store **out,
     return OK;
 }
 
-/* What was not said follows from the volume: a small one would be taken up by what is only kept
- * ready or free. A volume that cannot be asked is taken for a large one. */
+/* What was not said follows from the volume, for a small one would be taken up by what is only kept
+ * ready or free, and from the memory. A volume that cannot be asked is taken for a large one. */
 static void set_sizes(struct store *store, const struct store_options *options)
 {
     uint64_t volume = UINT64_MAX;
@@ -104,6 +104,10 @@ static void set_sizes(struct store *store, const struct store_options *options)
     uint64_t unit = err == OK ? volume / 64 / SIZE_STEP * SIZE_STEP : SIZE_MOST;
     unit = unit < SIZE_LEAST ? SIZE_LEAST : unit < SIZE_MOST ? unit : SIZE_MOST;
     store->segment_bytes = or_default(options->segment_bytes, unit);
+    uint64_t part = options->memory_bytes / 16;
+    unit = part == 0 || part > unit ? unit : part;
+    store->cache_bytes = or_default(options->cache_bytes, part == 0 ? 64 * MIB : 2 * part);
+    store->tail_bytes = or_default(options->tail_bytes, part == 0 ? 16 * MIB : part / 2);
     store->memtable_bytes = or_default(options->memtable_bytes, unit);
     store->flush_bytes = or_default(options->flush_bytes, unit);
     store->throttle_bytes = or_default(options->throttle_bytes, 4 * unit);
@@ -254,7 +258,7 @@ static enum err open_view(struct store *store, const struct store_options *optio
     struct view_options view = {
         .dir = path,
         .memtable_bytes = store->memtable_bytes,
-        .cache_bytes = or_default(options->cache_bytes, 64u * MIB),
+        .cache_bytes = store->cache_bytes,
         .floor_bytes = store->reserve_bytes / 4 * 3,
     };
     char reason[sizeof(report->log.reason)] = {0};
@@ -280,7 +284,7 @@ static enum err open_log(struct store *store, const struct store_options *option
         .segment_bytes = store->segment_bytes,
         .id = fresh ? 0 : state->log_id,
         .flushed = state->applied,
-        .tail_bytes = (size_t)or_default(options->tail_bytes, 16u * MIB),
+        .tail_bytes = (size_t)store->tail_bytes,
         .directory = directory_for_log(store->directory),
     };
     TRY(log_open(&log, &store->log, &report->log));

@@ -83,21 +83,22 @@ const struct stream *catalogue_next_stream(const struct catalogue *catalogue, st
 /* ---- the store ---- */
 
 struct store_options {
-    const char *data;     /* the data directory: LOCK, FORMAT, log/, view/ are made in it */
-    struct bytes region;  /* for ARNs */
-    struct bytes account; /* 000000000000 */
-    /* 0 of these four: a 64th of the data directory's volume (256 KiB to 64 MiB), throttle_bytes
-     * four times that. */
+    const char *data;      /* the data directory: LOCK, FORMAT, log/, view/ are made in it */
+    struct bytes region;   /* for ARNs */
+    struct bytes account;  /* 000000000000 */
+    uint64_t memory_bytes; /* resident memory that what is 0 below is cut for; 0: no such bound */
+    /* 0 of these four: a 64th of the data directory's volume, or a 16th of memory_bytes if that is
+     * less (256 KiB to 64 MiB); throttle_bytes four times that. segment_bytes takes no memory. */
     uint64_t segment_bytes;
     uint64_t memtable_bytes;
     uint64_t flush_bytes;    /* so much log above flushed starts a flush */
     uint64_t throttle_bytes; /* so much throttles writes */
-    uint64_t cache_bytes;    /* 0: 64 MiB block cache, before the page cache */
-    uint64_t tail_bytes;     /* 0: 16 MiB */
-    unsigned read_workers;   /* 0: 4 */
-    uint64_t retention_ms;   /* 0: 24 h of stream records, where a table has no period of its own */
-    bool repeat_evaluation;  /* test: every proposal is evaluated again on the committer, same bytes
-                                asserted */
+    uint64_t cache_bytes;   /* block cache, before the page cache; 0: 64 MiB, or memory_bytes / 8 */
+    uint64_t tail_bytes;    /* 0: 16 MiB, or memory_bytes / 32 */
+    unsigned read_workers;  /* 0: 4 */
+    uint64_t retention_ms;  /* 0: 24 h of stream records, where a table has no period of its own */
+    bool repeat_evaluation; /* test: every proposal is evaluated again on the committer, same bytes
+                               asserted */
 };
 
 struct store_report {

@@ -348,6 +348,8 @@ struct store {
     uint64_t retention_ms;
     uint64_t segment_bytes;
     uint64_t memtable_bytes;
+    uint64_t cache_bytes;
+    uint64_t tail_bytes;
     uint64_t flush_bytes;
     uint64_t throttle_bytes;
     bool repeat_evaluation;

@@ -122,6 +122,7 @@ enum err task_evaluate(struct task *task, struct reader *reader)
     task->touched_count = 0;
     task->touched_catalogue = false;
     enum err err = task->evaluate(task, reader, &task->changes);
+    err = task->arena->failed ? ERR_NOMEM : err;
     ASSERT(task->writes || task->changes.count == 0);
     if (err != OK) {
         task->changes = (struct changes){0};

@@ -1,7 +1,7 @@
 /* A library to be preloaded under a process: the Nth call of one kind fails, once, and every other
  * call reaches the kernel.
  *
- *   HWFAIL=KIND:ERROR:N   e.g. write:ENOSPC:7, write:short:3, sync:EIO:1, thread:EAGAIN:2
+ *   HWFAIL=KIND:ERROR:N   e.g. write:ENOSPC:7, write:short:3, sync:EIO:1, memory:ENOMEM:2
  *   HWFAIL_ROOT=PATH      kinds that have a file count it only for this directory and what is in it
  *   HWFAIL_HIT=FILE       gets one line when the call fails: kind, error, N and what it was about
  *
@@ -392,6 +392,71 @@ EXPORT void *mmap(void *where, size_t len, int protection, int flags, int fd, of
     return (void *)syscall(SYS_mmap, where, len, protection, flags, fd, at);
 }
 ALIAS(mmap) void *mmap64(void *where, size_t len, int protection, int flags, int fd, off_t at);
+
+/* Counted from main on: where the libraries' own constructors find no memory, nothing has begun. */
+static int (*real_main)(int, char **, char **);
+static _Atomic bool began;
+
+static int main_from_here(int argc, char **argv, char **environment)
+{
+    atomic_store(&began, true);
+    return real_main(argc, argv, environment);
+}
+
+typedef int start_main(int (*main)(int, char **, char **), int argc, char **argv,
+                       void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                       void *stack_end);
+
+start_main __libc_start_main;
+EXPORT int __libc_start_main(int (*main)(int, char **, char **), int argc, char **argv,
+                             void (*init)(void), void (*fini)(void), void (*rtld_fini)(void),
+                             void *stack_end)
+{
+    start_main *next = NULL;
+    *(void **)&next = dlsym(RTLD_NEXT, "__libc_start_main");
+    real_main = main;
+    return next(main_from_here, argc, argv, init, fini, rtld_fini, stack_end);
+}
+
+/* What malloc is below every name of it. The C++ runtime throws where one of these is NULL. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+static bool fails_memory(void)
+{
+    bool fails = atomic_load(&began) && fails_always("memory", "memory");
+    errno = fails ? ENOMEM : errno;
+    return fails;
+}
+
+EXPORT void *malloc(size_t size)
+{
+    return fails_memory() ? NULL : __libc_malloc(size);
+}
+
+EXPORT void *calloc(size_t count, size_t size)
+{
+    return fails_memory() ? NULL : __libc_calloc(count, size);
+}
+
+EXPORT void *realloc(void *block, size_t size)
+{
+    return fails_memory() ? NULL : __libc_realloc(block, size);
+}
+
+EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+    return fails_memory() ? NULL : __libc_memalign(alignment, size);
+}
+
+EXPORT int posix_memalign(void **out, size_t alignment, size_t size)
+{
+    void *block = fails_memory() ? NULL : __libc_memalign(alignment, size);
+    *out = block == NULL ? *out : block;
+    return block == NULL ? ENOMEM : 0;
+}
 
 EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 {
