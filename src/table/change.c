@@ -69,7 +69,7 @@ enum err change_fill_expiry(struct reader *reader, struct changes *changes,
 enum err change_token(struct reader *reader, struct changes *changes, struct bytes token,
                       const uint8_t request_hash[32])
 {
-    struct token_record record = {token, reader->now_ms, bytes_of(request_hash, 32)};
+    struct token_record record = {token, reader->token_ms, bytes_of(request_hash, 32)};
     struct change change = {
         .row_hash = row_hash(0, token),
         .key = {.bytes = token},

@@ -104,7 +104,7 @@ static void run_keeper(void *arg)
         }
         if (now_ms - forgot_ms >= TOKENS_EVERY_MS) {
             forgot_ms = now_ms;
-            store_forget_tokens(keeper->store, store_now_ms(keeper->store));
+            store_forget_tokens(keeper->store, store_token_ms(keeper->store));
         }
         event_wait(&keeper->event, POLL_MS);
     }

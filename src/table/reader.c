@@ -170,7 +170,7 @@ enum err reader_token(struct reader *reader, struct bytes token, struct token_st
     uint64_t committed_ms = 0;
     TRY(cursor_u64(&cursor, &committed_ms));
     TRY(cursor_bytes(&cursor, sizeof(state->request_hash), &request_hash));
-    if (committed_ms + TOKEN_KEPT_MS <= reader->now_ms) {
+    if (committed_ms + TOKEN_KEPT_MS <= reader->token_ms) {
         return ERR_NOT_FOUND;
     }
     memcpy(state->request_hash, request_hash.ptr, request_hash.len);
@@ -187,9 +187,9 @@ static uint64_t kept_before(uint64_t time_ms)
  * time runs on, or the ones before, since it may just have. The newest of them counts. */
 static enum err find_token(struct reader *reader, struct bytes token, struct bytes *value)
 {
-    uint64_t newest = atomic_load_explicit(&reader->store->now_ms, memory_order_relaxed);
-    const uint64_t times[] = {newest, kept_before(newest), reader->now_ms,
-                              kept_before(reader->now_ms)};
+    uint64_t newest = atomic_load_explicit(&reader->store->token_ms, memory_order_relaxed);
+    const uint64_t times[] = {newest, kept_before(newest), reader->token_ms,
+                              kept_before(reader->token_ms)};
     uint64_t looked_at = UINT64_MAX; /* the period */
     enum err err = ERR_NOT_FOUND;
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]) && err == ERR_NOT_FOUND; i++) {

@@ -35,6 +35,7 @@ static enum err open_log(struct store *store, const struct store_options *option
                          struct view_state *state, bool fresh, struct store_report *report);
 static enum err load_catalogue(struct store *store, struct view_state *state);
 static enum err replay(struct store *store, struct view_state *state, struct store_report *report);
+static enum err find_token_time(struct store *store);
 static void start_threads(struct store *store, const struct store_options *options,
                           struct view_state state);
 static enum err damaged(struct store_report *report, const char *file, const char *reason);
@@ -86,6 +87,7 @@ enum err store_open(const struct store_options *options, struct store **out,
     err = err != OK ? err : open_log(store, options, &state, fresh, report);
     err = err != OK ? err : load_catalogue(store, &state);
     err = err != OK ? err : replay(store, &state, report);
+    err = err != OK ? err : find_token_time(store);
     if (err != OK) {
         store_free(store);
         return err;
@@ -419,6 +421,34 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     return OK;
 }
 
+static bool take_period(void *arg, struct bytes row, struct bytes value)
+{
+    (void)value;
+    *(uint64_t *)arg = read_u64_big(row.ptr + 9) * TOKEN_KEPT_MS;
+    return false;
+}
+
+/* Not before the newest token: its row would not be looked at. */
+static enum err find_token_time(struct store *store)
+{
+    uint64_t newest_ms = 0;
+    struct row_key low;
+    struct row_key high;
+    row_of_store(&low, 'k');
+    row_of_store(&high, 'k' + 1);
+    struct view_scan scan = {
+        .low = row_bytes(&low),
+        .high = row_bytes(&high),
+        .backward = true,
+        .how = VIEW_BLOCKING,
+        .fn = take_period,
+        .arg = &newest_ms,
+    };
+    TRY(view_scan(store->view, &scan));
+    store->token_base_ms = store->base.wall_ms > newest_ms ? store->base.wall_ms : newest_ms;
+    return OK;
+}
+
 static void start_threads(struct store *store, const struct store_options *options,
                           struct view_state state)
 {
@@ -457,6 +487,14 @@ uint64_t store_now_ms(struct store *store)
     uint64_t wall = clock_wall_ms();
     count_max(&store->now_ms, wall);
     return atomic_load_explicit(&store->now_ms, memory_order_relaxed);
+}
+
+uint64_t store_token_ms(struct store *store)
+{
+    uint64_t passed =
+        clock_unset_ms(&store->base) - store->base.wall_ms; /* a test clock goes back */
+    count_max(&store->token_ms, store->token_base_ms + passed);
+    return atomic_load_explicit(&store->token_ms, memory_order_relaxed);
 }
 
 uint64_t store_age_ms(struct store *store)

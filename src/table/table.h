@@ -197,6 +197,7 @@ struct task {
     void (*done)(struct task *task, enum err err);
     struct arena *arena; /* of the request: evaluation allocates here */
     uint64_t now_ms;     /* set by store_run, the same in every evaluation */
+    uint64_t token_ms;   /* the same, by the clock of tokens */
     uint64_t commit;     /* of its changes; 0 if there were none */
     bool writes;         /* false: never goes to the committer */
     /* table's own */
@@ -225,6 +226,7 @@ struct reader {
     struct expr_cache *exprs; /* of the thread this runs on */
     struct arena *arena;      /* the task's */
     uint64_t now_ms;
+    uint64_t token_ms;
     bool blocking;           /* else cold blocks give ERR_INCOMPLETE */
     struct overlay *overlay; /* committer only */
 };

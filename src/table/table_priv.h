@@ -364,11 +364,13 @@ struct store {
 
     /* Odd while the committer changes the view and the catalogue; see evaluate_visible. */
     _Atomic uint64_t show_count;
-    _Atomic uint64_t now_ms; /* the newest time handed out: never backwards */
-    _Atomic uint64_t trim;   /* what every stream has hidden: the log may go up to here */
-    struct clock_base base;  /* of the start */
-    uint64_t swept_s;        /* every row up to this second is done; the expirer's own */
-    bool sweep_failed;       /* as last noted; the expirer's own */
+    _Atomic uint64_t now_ms;   /* the newest time handed out: never backwards */
+    _Atomic uint64_t token_ms; /* the same, of store_token_ms */
+    uint64_t token_base_ms;    /* at base */
+    _Atomic uint64_t trim;     /* what every stream has hidden: the log may go up to here */
+    struct clock_base base;    /* of the start */
+    uint64_t swept_s;          /* every row up to this second is done; the expirer's own */
+    bool sweep_failed;         /* as last noted; the expirer's own */
     /* Kept up by the keeper: how the view is doing (view_pressure), and an enum space. */
     _Atomic unsigned pressure;
     _Atomic unsigned space;
@@ -387,6 +389,9 @@ struct store {
 _Noreturn void store_die(int status, const char *file, const char *reason);
 /* Wall time, but never before a time handed out earlier or found in the log. */
 uint64_t store_now_ms(struct store *store);
+/* The time that tokens are kept by: it passes as real time does, whatever the wall clock is set to,
+ * and never goes back, over restarts too. */
+uint64_t store_token_ms(struct store *store);
 /* True when the log above flushed or the view asks writers to slow down (1) or to wait (2). */
 unsigned store_pressure(struct store *store);
 struct expr_cache *store_take_exprs(struct store *store);
@@ -418,6 +423,7 @@ void store_flush(struct store *store);
 void store_hide_old(struct store *store, uint64_t now_ms);
 /* That, and closed streams that are hidden wholly are dropped, by commits. */
 void store_trim(struct store *store, uint64_t now_ms);
+/* now_ms: store_token_ms's. */
 void store_forget_tokens(struct store *store, uint64_t now_ms);
 /* Looks how much of the volume is left. */
 void store_watch_space(struct store *store);

@@ -56,6 +56,7 @@ void store_run(struct lane *lane, struct task *task)
 {
     task->lane = lane;
     task->now_ms = store_now_ms(lane->store);
+    task->token_ms = store_token_ms(lane->store);
     task->commit = 0;
     task->touched = NULL;
     task->touched_cap = 0;
@@ -118,6 +119,7 @@ enum err task_evaluate(struct task *task, struct reader *reader)
     reader->task = task;
     reader->arena = task->arena;
     reader->now_ms = task->now_ms;
+    reader->token_ms = task->token_ms;
     task->changes = (struct changes){0};
     task->touched_count = 0;
     task->touched_catalogue = false;

@@ -376,10 +376,10 @@ static void a_token_is_known_after_a_restart_and_forgotten_in_time(void)
 
     /* Rows of the past ten minutes stay; later they go, by a commit of their own. */
     uint64_t before = log_visible(store->log);
-    uint64_t now = store_now_ms(store);
+    uint64_t now = store_token_ms(store);
     store_forget_tokens(store, now);
     CHECK(log_visible(store->log) == before);
-    atomic_store(&store->now_ms, now + TOKEN_KEPT_MS + 1000);
+    atomic_store(&store->token_ms, now + TOKEN_KEPT_MS + 1000);
     job.token = "twice";
     CHECK(job_run(&seat, &job) == OK && !job.token_known);
     job.token = "once";
@@ -434,7 +434,7 @@ static void a_token_of_a_later_time_is_found(void)
         struct seat late;
         struct job jobs[2] = {0};
         struct store *store = open_with_table(&world, 0);
-        uint64_t boundary = (store_now_ms(store) / TOKEN_KEPT_MS + 2) * TOKEN_KEPT_MS;
+        uint64_t boundary = (store_token_ms(store) / TOKEN_KEPT_MS + 2) * TOKEN_KEPT_MS;
         seat_init(&early, store);
         seat_init(&late, store);
         for (size_t j = 0; j < 2; j++) {
@@ -443,9 +443,9 @@ static void a_token_of_a_later_time_is_found(void)
             jobs[j].count = 1;
             jobs[j].token = "same";
         }
-        atomic_store(&store->now_ms, boundary - 1);
+        atomic_store(&store->token_ms, boundary - 1);
         job_start(&early, &jobs[0]);
-        atomic_store(&store->now_ms, boundary - 1 + later[i]);
+        atomic_store(&store->token_ms, boundary - 1 + later[i]);
         CHECK(job_run(&late, &jobs[1]) == OK && !jobs[1].token_known);
         seat_finish(&early);
         CHECK(jobs[0].err == OK && jobs[0].token_known);
