@@ -178,8 +178,9 @@ def own_volume(folder, megabytes):
 
 
 def test_a_first_start_without_room(tmp_path):
-    """Three memtables and two segments stay free: 320 MB."""
-    process = Process("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data", under=own_volume(tmp_path, 300))
+    """Three memtables and two segments stay free; their sizes follow from the volume unless they are given."""
+    process = Process("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data", "--memtable-bytes", "64m",
+                      "--segment-bytes", "64m", under=own_volume(tmp_path, 300))
     assert process.wait() == 4 and "listening" not in process.out.text()
     assert re.search(rf"^headwater: the first start needs 320 MB of free disk for the data directory {tmp_path}/data, "
                      r"which has \d+ MB: make room, or make --memtable-bytes and --segment-bytes smaller", process.err.text(),
