@@ -433,25 +433,31 @@ def test_secrets_are_nowhere_but_in_their_answer(start_server, tmp_path):
 
 
 def test_a_presigned_request_ends_with_its_key(world):
-    """A signature in the query is of a key as any other."""
+    """A signature in the query is of a key as any other, and what that key may not do no link of it can."""
     ann = world.key(statement("dynamodb:ListTables", "*"))
+    body = b'{"Limit":1}'
 
     class Signer(botocore.auth.SigV4QueryAuth):
-        def payload(self, request):  # botocore's own moves a body into the query
-            return hashlib.sha256(b"{}").hexdigest()
+        def payload(self, request):
+            return hashlib.sha256(body).hexdigest()
 
-    request = botocore.awsrequest.AWSRequest(method="POST", url=world.server.url + "/", data=b"", headers={
-        "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.ListTables"})
-    Signer(ann.credentials, "dynamodb", "us-east-1", expires=600).add_auth(request)
-    path = request.url[len(world.server.url):]
+    def link(operation):
+        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
+        request = botocore.awsrequest.AWSRequest("POST", world.server.url + "/", headers, b"")
+        Signer(ann.credentials, "dynamodb", "us-east-1", expires=600).add_auth(request)
+        return "POST", request.url[len(world.server.url):], body, headers
 
-    def send():
-        return world.server.http("POST", path, b"{}", dict(request.headers))
-
-    assert send()[0] == 200
+    listing, limits = link("ListTables"), link("DescribeLimits")
+    assert ann.exchange(*listing)[0] == 200
+    status, _, answer = ann.exchange(*limits)
+    assert status == 400 and b"is not authorized to perform: dynamodb:DescribeLimits" in answer
     own(world.owner, "UpdateKey", Name="ann", Status="Inactive")
-    status, _, body = send()
-    assert status == 400 and b"UnrecognizedClientException" in body
+    status, _, answer = ann.exchange(*listing)
+    assert status == 400 and b"UnrecognizedClientException" in answer
+    own(world.owner, "UpdateKey", Name="ann", Status="Active")
+    assert ann.exchange(*listing)[0] == 200
+    own(world.owner, "DeleteKey", Name="ann")
+    assert b"UnrecognizedClientException" in ann.exchange(*listing)[2]
 
 
 def test_forged_requests_change_nothing(world):
