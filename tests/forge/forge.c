@@ -1,14 +1,18 @@
 /* Forged, replayed and changed requests against the signature check: each begins as a request that
- * is accepted, and has one thing done to it that its signer did not sign. None may be accepted.
+ * is accepted, signed in its header or in its query, and has one thing done to it that its signer
+ * did not sign. None may be accepted.
  *
  *   forge COUNT [SEED]        prints how many of each kind were refused
  */
 #include "base/arena.h"
 #include "base/assert.h"
+#include "base/digest.h"
 #include "base/mem.h"
 #include "net/sigv4.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -34,6 +38,9 @@ struct base {
     size_t body_len;
     char stamp[32];
     char authorization[512];
+    bool linked; /* signed in its query */
+    unsigned expires_s;
+    char query[700];
 };
 
 /* One attempt: a copy that a kind of change may do anything to. */
@@ -45,6 +52,7 @@ struct attempt {
     bool key_gone;
     char authorization[600];
     char text[600];
+    char query[800];
     char body[BODY_MAX + 8];
 };
 
@@ -121,6 +129,54 @@ static void sign(struct base *base, const char *id, const char *secret, const ch
     buf_fini(&lines);
 }
 
+static void hmac_of(const void *key, size_t key_len, const char *text, uint8_t out[SHA256_LEN])
+{
+    unsigned len = SHA256_LEN;
+    ASSERT(HMAC(EVP_sha256(), key, (int)key_len, (const uint8_t *)text, strlen(text), out, &len) !=
+           NULL);
+}
+
+static const char *hex_of(const uint8_t digest[SHA256_LEN])
+{
+    static char text[SHA256_HEX_LEN + 1];
+    digest_hex(bytes_of(digest, SHA256_LEN), text);
+    return text;
+}
+
+/* A link, by the steps of AWS's description. */
+static void sign_link(struct base *base, const char *id, const char *secret, unsigned expires_s)
+{
+    static const char *const parts[] = {"us-east-1", "dynamodb", "aws4_request"};
+    uint8_t digest[SHA256_LEN];
+    char chain[64];
+    char canonical[1400];
+    char to_sign[300];
+    char day[9];
+    snprintf(day, sizeof(day), "%.8s", base->stamp);
+    snprintf(base->query, sizeof(base->query),
+             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=%s%%2F%s%%2Fus-east-1%%2Fdynamodb"
+             "%%2Faws4_request&X-Amz-Date=%s&X-Amz-Expires=%u&X-Amz-SignedHeaders=content-type%%3B"
+             "host%%3Bx-amz-target",
+             id, day, base->stamp, expires_s);
+    digest_sha256(bytes_of(base->body, base->body_len), digest);
+    snprintf(canonical, sizeof(canonical),
+             "POST\n/\n%s\ncontent-type:application/x-amz-json-1.0\nhost:localhost:8000\n"
+             "x-amz-target:%s\n\ncontent-type;host;x-amz-target\n%s",
+             base->query, base->target, hex_of(digest));
+    digest_sha256(bytes_cstr(canonical), digest);
+    snprintf(to_sign, sizeof(to_sign),
+             "AWS4-HMAC-SHA256\n%s\n%s/us-east-1/dynamodb/aws4_request\n%s", base->stamp, day,
+             hex_of(digest));
+    snprintf(chain, sizeof(chain), "AWS4%s", secret);
+    hmac_of(chain, strlen(chain), day, digest);
+    for (size_t i = 0; i < 3; i++) {
+        hmac_of(memcpy(chain, digest, sizeof(digest)), sizeof(digest), parts[i], digest);
+    }
+    hmac_of(memcpy(chain, digest, sizeof(digest)), sizeof(digest), to_sign, digest);
+    size_t len = strlen(base->query);
+    snprintf(base->query + len, sizeof(base->query) - len, "&X-Amz-Signature=%s", hex_of(digest));
+}
+
 static void make_base(struct base *base)
 {
     base->key = (unsigned)below(2);
@@ -130,7 +186,12 @@ static void make_base(struct base *base)
                                       "{\"TableName\":\"t%016" PRIx64
                                       "\",\"Key\":{\"k\":{\"S\":\"%016" PRIx64 "\"}}}",
                                       any(), any());
+    base->linked = below(4) == 0;
+    base->expires_s = 1800 + (unsigned)below(3600);
     sign(base, keys[base->key].id, keys[base->key].secret, "us-east-1", "dynamodb");
+    if (base->linked) {
+        sign_link(base, keys[base->key].id, keys[base->key].secret, base->expires_s);
+    }
 }
 
 static void start(struct attempt *attempt)
@@ -161,6 +222,11 @@ static void start(struct attempt *attempt)
         (struct http_header){BYTES("X-Amz-Target"), bytes_cstr(base->target)};
     request->headers[HEADER_AUTHORIZATION] =
         (struct http_header){BYTES("Authorization"), bytes_cstr(attempt->authorization)};
+    if (base->linked) {
+        snprintf(attempt->query, sizeof(attempt->query), "%s", base->query);
+        request->header_count = 4;
+        request->headers[HEADER_DATE] = (struct http_header){BYTES("Accept"), BYTES("*/*")};
+    }
 }
 
 static bool is_accepted(struct attempt *attempt)
@@ -169,6 +235,9 @@ static bool is_accepted(struct attempt *attempt)
     const struct sigv4_policy policy = {
         .lookup = secret_of, .service = BYTES("dynamodb"), .now_ms = attempt->now_ms};
     attempt->request.headers[HEADER_AUTHORIZATION].value = bytes_cstr(attempt->authorization);
+    if (attempt->base->linked) {
+        attempt->request.query = bytes_cstr(attempt->query);
+    }
     key_gone = attempt->key_gone;
     sigv4_check(checker, &policy, &attempt->request, &result);
     key_gone = false;
@@ -449,43 +518,162 @@ static bool leave_out_a_header(struct attempt *attempt)
     return true;
 }
 
-#define KIND(name)                                                                                 \
-    {                                                                                              \
-#name, name                                                                                \
+/* ---- links ---- */
+
+static char *link_signature_of(struct attempt *attempt)
+{
+    return strstr(attempt->query, "X-Amz-Signature=") + 16;
+}
+
+static bool replace_in_link(struct attempt *attempt, const char *from, const char *to)
+{
+    char *at = strstr(attempt->query, from);
+    ASSERT(at != NULL);
+    size_t before = (size_t)(at - attempt->query);
+    snprintf(at, sizeof(attempt->query) - before, "%s%s", to,
+             attempt->base->query + before + strlen(from));
+    return true;
+}
+
+static bool change_link_signature_digit(struct attempt *attempt)
+{
+    char *digit = link_signature_of(attempt) + below(64);
+    char old = *digit;
+    *digit = "0123456789abcdef"[below(16)];
+    return *digit != old;
+}
+
+static bool take_link_signature_of_another(struct attempt *attempt)
+{
+    if (!attempt->other->linked) {
+        return false;
     }
+    memcpy(link_signature_of(attempt), strstr(attempt->other->query, "X-Amz-Signature=") + 16, 64);
+    return true;
+}
+
+static bool change_any_link_byte(struct attempt *attempt)
+{
+    size_t at = below(strlen(attempt->query));
+    char old = attempt->query[at];
+    char fresh =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~&=%+;"[below(71)];
+    bool escaped = old == '%' || (at > 0 && attempt->query[at - 1] == '%') ||
+                   (at > 1 && attempt->query[at - 2] == '%'); /* %2f is %2F */
+    attempt->query[at] = fresh;
+    return old != fresh && !escaped;
+}
+
+static bool change_link_expiry(struct attempt *attempt)
+{
+    char from[40];
+    char to[40];
+    snprintf(from, sizeof(from), "Expires=%u", attempt->base->expires_s);
+    snprintf(to, sizeof(to), "Expires=%u", attempt->base->expires_s + 1 + (unsigned)below(90000));
+    return replace_in_link(attempt, from, to);
+}
+
+static bool name_another_key_in_link(struct attempt *attempt)
+{
+    return replace_in_link(attempt, keys[attempt->base->key].id, keys[1 - attempt->base->key].id);
+}
+
+static bool change_link_scope(struct attempt *attempt)
+{
+    static const char *const changes[][2] = {
+        {"us-east-1", "eu-west-1"},           {"dynamodb", "s3"},      {"aws4_request", "aws4"},
+        {"Credential=", "Credential=x"},      {"content-type%3B", ""}, {"%3Bx-amz-target", ""},
+        {"AWS4-HMAC-SHA256", "AWS4-HMAC-MD5"}};
+    const char *const *change = changes[below(7)];
+    return replace_in_link(attempt, change[0], change[1]);
+}
+
+static bool add_to_link(struct attempt *attempt)
+{
+    static const char *const added[] = {"a=b&X-Amz-Alg", "X-Amz-Expires=9&X-Amz-Alg",
+                                        "X-Amz-Signature=0&X-Amz-Alg", "&=&X-Amz-Alg"};
+    return replace_in_link(attempt, "X-Amz-Alg", added[below(4)]);
+}
+
+static bool replay_link_late(struct attempt *attempt)
+{
+    attempt->now_ms = attempt->base->signed_ms / 1000 * 1000 +
+                      (uint64_t)attempt->base->expires_s * 1000 + 1001 + below(3 * DAY_MS);
+    return true;
+}
+
+static bool sign_link_with_another_secret(struct attempt *attempt)
+{
+    static struct base forged;
+    char secret[64];
+    snprintf(secret, sizeof(secret), "%s", keys[attempt->base->key].secret);
+    secret[below(40)] ^= 1;
+    forged = *attempt->base;
+    sign_link(&forged, keys[forged.key].id, secret, forged.expires_s);
+    snprintf(attempt->query, sizeof(attempt->query), "%s", forged.query);
+    return true;
+}
+
+/* Rightly signed, for longer than the week that a link may live. */
+static bool sign_link_for_too_long(struct attempt *attempt)
+{
+    static struct base forged;
+    forged = *attempt->base;
+    sign_link(&forged, keys[forged.key].id, keys[forged.key].secret,
+              604801 + (unsigned)below(1000000));
+    snprintf(attempt->query, sizeof(attempt->query), "%s", forged.query);
+    return true;
+}
+
+#define KIND(name, of_form)                                                                        \
+    {                                                                                              \
+#name, name, of_form                                                                       \
+    }
+enum form { FORM_HEADER = 1, FORM_LINK = 2, FORM_BOTH = 3 };
 static const struct {
     const char *name;
     bool (*change)(struct attempt *attempt);
+    enum form form; /* of the requests that it is done to */
 } kinds[] = {
-    KIND(change_signature_digit),
-    KIND(guess_signature),
-    KIND(cut_or_stretch_signature),
-    KIND(raise_signature_case),
-    KIND(take_signature_of_another),
-    KIND(take_authorization_of_another),
-    KIND(change_body_byte),
-    KIND(cut_or_stretch_body),
-    KIND(take_body_of_another),
-    KIND(change_target),
-    KIND(change_host),
-    KIND(change_type),
-    KIND(change_date),
-    KIND(change_method),
-    KIND(change_path),
-    KIND(add_query),
-    KIND(name_another_key),
-    KIND(name_an_unknown_key),
-    KIND(change_scope),
-    KIND(change_signed_list),
-    KIND(change_algorithm),
-    KIND(double_a_signed_header),
-    KIND(change_any_authorization_byte),
-    KIND(replay_late),
-    KIND(replay_early),
-    KIND(replay_when_the_key_is_gone),
-    KIND(sign_with_another_secret),
-    KIND(sign_for_another_service),
-    KIND(leave_out_a_header),
+    KIND(change_signature_digit, FORM_HEADER),
+    KIND(guess_signature, FORM_HEADER),
+    KIND(cut_or_stretch_signature, FORM_HEADER),
+    KIND(raise_signature_case, FORM_HEADER),
+    KIND(take_signature_of_another, FORM_HEADER),
+    KIND(take_authorization_of_another, FORM_HEADER),
+    KIND(change_body_byte, FORM_BOTH),
+    KIND(cut_or_stretch_body, FORM_BOTH),
+    KIND(take_body_of_another, FORM_BOTH),
+    KIND(change_target, FORM_BOTH),
+    KIND(change_host, FORM_BOTH),
+    KIND(change_type, FORM_BOTH),
+    KIND(change_date, FORM_HEADER),
+    KIND(change_method, FORM_BOTH),
+    KIND(change_path, FORM_BOTH),
+    KIND(add_query, FORM_HEADER),
+    KIND(name_another_key, FORM_HEADER),
+    KIND(name_an_unknown_key, FORM_HEADER),
+    KIND(change_scope, FORM_HEADER),
+    KIND(change_signed_list, FORM_HEADER),
+    KIND(change_algorithm, FORM_HEADER),
+    KIND(double_a_signed_header, FORM_HEADER),
+    KIND(change_any_authorization_byte, FORM_HEADER),
+    KIND(replay_late, FORM_HEADER),
+    KIND(replay_early, FORM_BOTH),
+    KIND(replay_when_the_key_is_gone, FORM_BOTH),
+    KIND(sign_with_another_secret, FORM_HEADER),
+    KIND(sign_for_another_service, FORM_HEADER),
+    KIND(leave_out_a_header, FORM_HEADER),
+    KIND(change_link_signature_digit, FORM_LINK),
+    KIND(take_link_signature_of_another, FORM_LINK),
+    KIND(change_any_link_byte, FORM_LINK),
+    KIND(change_link_expiry, FORM_LINK),
+    KIND(name_another_key_in_link, FORM_LINK),
+    KIND(change_link_scope, FORM_LINK),
+    KIND(add_to_link, FORM_LINK),
+    KIND(replay_link_late, FORM_LINK),
+    KIND(sign_link_with_another_secret, FORM_LINK),
+    KIND(sign_link_for_too_long, FORM_LINK),
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -513,26 +701,29 @@ int main(int argc, char **argv)
         if (made % 16 == 0) { /* what is changed below is accepted as it is */
             controls++;
             if (!is_accepted(&attempt)) {
-                printf("a right request is refused: %s\n", attempt.authorization);
+                printf("a right request is refused: %s\n",
+                       attempt.base->linked ? attempt.query : attempt.authorization);
                 return 1;
             }
         }
         size_t kind = below(KINDS);
-        if (!kinds[kind].change(&attempt)) {
+        if ((kinds[kind].form & (attempt.base->linked ? FORM_LINK : FORM_HEADER)) == 0 ||
+            !kinds[kind].change(&attempt)) {
             continue;
         }
         made++;
         if (!is_accepted(&attempt)) {
             refused[kind]++;
         } else if (accepted++ < 10) {
+            bool linked = attempt.base->linked;
             printf("accepted: %s\n  of %s\n  now %s %.*s\n", kinds[kind].name,
-                   attempt.base->authorization, attempt.authorization,
-                   BYTES_FMT(attempt.request.body));
+                   linked ? attempt.base->query : attempt.base->authorization,
+                   linked ? attempt.query : attempt.authorization, BYTES_FMT(attempt.request.body));
         }
     }
     for (size_t i = 0; i < KINDS; i++) {
         printf("%8" PRIu64 " %s\n", refused[i], kinds[i].name);
-        if (refused[i] < count / KINDS / 40) {
+        if (refused[i] < count / KINDS / 100) {
             printf("too few of this kind to show anything\n");
             return 1;
         }
