@@ -429,6 +429,7 @@ static struct managed_set *set_with(const struct managed_set *old, const struct 
     return set;
 }
 
+/* An id's form is no name's, since a key is told by either. */
 static bool is_name(struct bytes name)
 {
     static const char marks[] = "+=,.@_-";
@@ -436,7 +437,8 @@ static bool is_name(struct bytes name)
     for (size_t i = 0; right && i < name.len; i++) {
         right = isalnum(name.ptr[i]) || memchr(marks, name.ptr[i], sizeof(marks) - 1) != NULL;
     }
-    return right && name.ptr[0] != '-';
+    bool like_id = name.len == KEY_ID_LEN && bytes_start_with(name, BYTES("AKIA"));
+    return right && !like_id && name.ptr[0] != '-';
 }
 
 enum err managed_apply(const struct managed_set *old, const struct key_change *change,
@@ -451,7 +453,9 @@ enum err managed_apply(const struct managed_set *old, const struct key_change *c
         return found != NULL ? ERR_BUSY : ERR_NOT_FOUND;
     }
     if (change->kind == KEY_CREATE && !is_name(change->name)) {
-        snprintf(why, room, "a name is of 1 to %u letters, digits and +=,.@_-", MANAGED_NAME_MAX);
+        snprintf(why, room,
+                 "a name is of 1 to %u letters, digits and +=,.@_-, and no access key id",
+                 MANAGED_NAME_MAX);
         return ERR_INVALID;
     }
     if (change->kind == KEY_CREATE && old->count >= MANAGED_KEYS_MAX) {

@@ -19,7 +19,7 @@
 /* Immutable; all texts are its own. */
 struct managed_key {
     struct bytes id;
-    struct bytes name; /* letters, digits and +=,.@_- ; no two keys have the same */
+    struct bytes name; /* letters, digits and +=,.@_- ; of one key alone, and no id */
     struct bytes secret;
     struct bytes policy_text;
     struct policy *policy;

@@ -285,7 +285,8 @@ def test_keys_are_managed_by_policy_too(world):
 @pytest.mark.parametrize("operation, members, words", [
     ("CreateKey", {"Name": "a"}, "ValidationException: Policy is missing: a policy document as a string"),
     ("CreateKey", {"Policy": "{}"}, "ValidationException: Name is missing: a string, the key's name or access key id"),
-    ("CreateKey", {"Name": "a b", "Policy": policy(statement())}, "ValidationException: a name is of 1 to 64 letters, digits and +=,.@_-"),
+    ("CreateKey", {"Name": "a b", "Policy": policy(statement())}, "ValidationException: a name is of 1 to 64 letters, digits and +=,.@_-, and no access key id"),
+    ("CreateKey", {"Name": "AKIA" + 16 * "B", "Policy": policy(statement())}, "ValidationException: a name is of 1 to 64 letters, digits and +=,.@_-, and no access key id"),
     ("CreateKey", {"Name": "a", "Policy": "{}"}, "ValidationException: it has no Statement"),
     ("CreateKey", {"Name": "a", "Policy": policy(statement(StringEquals={"aws:SourceIp": "x"}))}, "ValidationException: the condition key aws:SourceIp is not known"),
     ("UpdateKey", {"Name": "nobody", "Status": "Active"}, "ResourceNotFoundException: There is no managed key of that name or id"),
