@@ -143,10 +143,12 @@ static int run_net(struct face *face, uint16_t port)
         .arg = face, .request = on_request, .turn_end = on_turn_end};
     const struct http_limits limits = {.body_max = REQUEST_BYTES_MAX,
                                        .connections_max = 20000,
+                                       .peer_connections_max = 20000,
                                        .head_timeout_ms = 10000,
                                        .body_timeout_ms = 10000,
                                        .idle_timeout_ms = 60000,
-                                       .unauthenticated_bytes_max = 64u << 20};
+                                       .unauthenticated_bytes_max = 64u << 20,
+                                       .unsent_bytes_max = 256u << 20};
     char why[256];
     struct loop *loop;
     uint16_t bound;

@@ -42,6 +42,7 @@ static bool end_request(struct connection *connection)
 {
     ASSERT(connection->state == CONNECTION_BUSY);
     connection->state = CONNECTION_IDLE;
+    connection->exchange->answered = true;
     connection->since_ms = uv_now(&connection->loop->uv);
     if (!connection->closed) {
         return true;
@@ -68,11 +69,13 @@ void http_respond(struct http_request *request, unsigned status, struct bytes he
         buf_add(&connection->out, body);
     }
     arena_reset(&connection->exchange->arena);
+    http_slim(connection);
     if (keep_alive && !connection->out.failed) {
         connection_dirty(connection);
     } else {
         connection_finish(connection);
     }
+    connection_answered(connection);
 }
 
 void http_abort(struct http_request *request)

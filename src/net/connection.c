@@ -10,7 +10,8 @@
 #include "base/mem.h"
 #include "base/note.h"
 
-static _Atomic uint64_t connections_open; /* of all loops, for the one cap */
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out);
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer);
@@ -20,6 +21,7 @@ static void on_shut(uv_shutdown_t *shut, int status);
 static bool send_out(struct connection *connection);
 static bool send_buf(struct connection *connection, struct buf *out);
 static bool drop(struct connection *connection);
+static size_t kernel_queue(const struct connection *connection);
 static bool send_rest(struct connection *connection, struct buf *out, size_t sent);
 static void linger(struct connection *connection);
 static void slim(struct connection *connection);
@@ -41,25 +43,28 @@ void connection_accept(struct loop *loop)
     }
     loop->connections = connection;
     figure_add(&loop->connections_now, 1);
-    uint64_t open = atomic_fetch_add_explicit(&connections_open, 1, memory_order_relaxed);
-    uint64_t most = loop->limits.connections_max;
-    uint64_t lingerers = most < HTTP_LINGERERS_MAX ? most : HTTP_LINGERERS_MAX;
-    if (uv_accept((uv_stream_t *)&loop->listener, (uv_stream_t *)&connection->tcp) != 0 ||
-        open >= most + lingerers) {
+    struct sockaddr_storage peer;
+    const struct sockaddr *address = (const struct sockaddr *)&peer;
+    int len = sizeof(peer);
+    if (uv_accept((uv_stream_t *)&loop->listener, (uv_stream_t *)&connection->tcp) != 0) {
+        (void)crowd_enter(connection, NULL);
+        connection_close(connection);
+        return;
+    }
+    bool named = uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&peer, &len) == 0;
+    enum crowd_place place = crowd_enter(connection, named ? address : NULL);
+    if (place == CROWD_DROPPED) {
         connection_close(connection);
         return;
     }
     figure_add(&loop->connections_total, 1);
     uv_tcp_nodelay(&connection->tcp, 1);
-    struct sockaddr_storage peer;
-    int len = sizeof(peer);
-    if (uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&peer, &len) == 0) {
-        (void)uv_ip_name((const struct sockaddr *)&peer, connection->peer,
-                         sizeof(connection->peer));
+    if (named) {
+        (void)uv_ip_name(address, connection->peer, sizeof(connection->peer));
     }
-    if (loop->tls != NULL && (open >= most || !tls_begin(connection))) {
+    if (loop->tls != NULL && (place == CROWD_REFUSED || !tls_begin(connection))) {
         connection_close(connection); /* an answer would cost a handshake */
-    } else if (open >= most) {
+    } else if (place == CROWD_REFUSED) {
         http_refuse(connection, 503);
     } else {
         connection_read_start(connection);
@@ -143,7 +148,19 @@ void connection_dirty(struct connection *connection)
     if (!connection->dirty && !connection->closed) {
         connection->dirty = true;
         connection->next_dirty = connection->loop->dirty;
+        connection->dirty_link = &connection->loop->dirty;
+        if (connection->next_dirty != NULL) {
+            connection->next_dirty->dirty_link = &connection->next_dirty;
+        }
         connection->loop->dirty = connection;
+    }
+}
+
+void connection_undirty(struct connection *connection)
+{
+    *connection->dirty_link = connection->next_dirty;
+    if (connection->next_dirty != NULL) {
+        connection->next_dirty->dirty_link = connection->dirty_link;
     }
 }
 
@@ -163,7 +180,12 @@ void connection_flush(struct connection *connection)
         ws_begin(connection->ws);
     }
     connection->dirty = false;
-    if (connection->closed || !send_out(connection) || connection->writing) {
+    if (connection->closed || !send_out(connection)) {
+        return;
+    }
+    crowd_count_unsent(connection);
+    crowd_relieve(connection->loop);
+    if (connection->closed || connection->writing) {
         return;
     }
     if (is_ready(connection)) {
@@ -171,6 +193,20 @@ void connection_flush(struct connection *connection)
     } else if (connection->close_after_send) {
         linger(connection);
     } else if (connection->peer_gone && connection->state != CONNECTION_BUSY) {
+        connection_close(connection);
+    }
+}
+
+void connection_answered(struct connection *connection)
+{
+    crowd_count_unsent(connection);
+    if (crowd_has_room(connection->loop, TURN_TIMES) || !send_out(connection)) {
+        return;
+    }
+    crowd_count_unsent(connection);
+    if (!crowd_has_room(connection->loop, TURN_TIMES)) {
+        figure_add(&connection->loop->slow_closed, 1);
+        connection->state = CONNECTION_CLOSING;
         connection_close(connection);
     }
 }
@@ -228,6 +264,11 @@ static bool send_rest(struct connection *connection, struct buf *out, size_t sen
     uv_buf_t rest =
         uv_buf_init((char *)pending->data.ptr + sent, (unsigned)(pending->data.len - sent));
     connection->writing = true;
+    connection->writing_len = rest.len;
+    connection->writing_behind = kernel_queue(connection);
+    connection->taken = 0;
+    connection->writing_since_ms = uv_now(&connection->loop->uv);
+    connection->write_pace = (struct pace){.since_ms = connection->writing_since_ms};
     if (uv_write(&pending->write, (uv_stream_t *)&connection->tcp, &rest, 1, on_written) == 0) {
         return true;
     }
@@ -243,8 +284,12 @@ static void on_written(uv_write_t *write, int status)
     buf_fini(&pending->data);
     mem_free(pending);
     connection->writing = false;
+    connection->writing_len = 0;
     if (connection->closed) {
         return;
+    }
+    if (connection->state == CONNECTION_IDLE) {
+        connection->since_ms = uv_now(&connection->loop->uv); /* the peer was busy until now */
     }
     if (status != 0) {
         connection_close(connection);
@@ -260,7 +305,7 @@ void connection_finish(struct connection *connection)
     connection->state = CONNECTION_CLOSING;
     connection->since_ms = uv_now(&connection->loop->uv);
     connection->close_after_send = true;
-    http_body_release(connection);
+    crowd_body_release(connection);
     connection_dirty(connection);
 }
 
@@ -302,7 +347,8 @@ void connection_close(struct connection *connection)
     connection->closed = true;
     connection->reading = false;
     connection->peer_gone = true;
-    http_body_release(connection);
+    crowd_body_release(connection);
+    crowd_count_unsent(connection);
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
     if (connection->ws != NULL) {
         ws_gone(connection->ws);
@@ -323,11 +369,7 @@ void connection_free(struct connection *connection)
 {
     struct loop *loop = connection->loop;
     if (connection->dirty) {
-        struct connection **link = &loop->dirty;
-        while (*link != connection) {
-            link = &(*link)->next_dirty;
-        }
-        *link = connection->next_dirty;
+        connection_undirty(connection);
     }
     if (connection->next != NULL) {
         connection->next->previous = connection->previous;
@@ -337,7 +379,7 @@ void connection_free(struct connection *connection)
     } else {
         loop->connections = connection->next;
     }
-    atomic_fetch_sub_explicit(&connections_open, 1, memory_order_relaxed);
+    crowd_leave(connection);
     figure_add(&loop->connections_now, UINT64_MAX); /* one less */
     ws_free(connection->ws);
     tls_end(connection->tls);
@@ -359,26 +401,72 @@ static void slim(struct connection *connection)
     tls_slim(connection->tls);
 }
 
-/* How much of the body at hand has come. */
-static size_t body_so_far(const struct connection *connection)
+/* Bytes that the kernel keeps for the peer. It asks for more by the megabyte only, so without them
+ * a steady reader would seem to take nothing for a long time. */
+static size_t kernel_queue(const struct connection *connection)
 {
-    const struct exchange *exchange = connection->exchange;
-    return exchange->body_len + exchange->chunks.len;
+    uv_os_fd_t fd;
+    int queued = 0;
+    bool known = uv_fileno((const uv_handle_t *)&connection->tcp, &fd) == 0 &&
+                 ioctl(fd, SIOCOUTQ, &queued) == 0;
+    return known && queued > 0 ? (size_t)queued : 0;
+}
+
+static size_t taken_by_peer(const struct connection *connection)
+{
+    size_t all = connection->writing_len + connection->writing_behind;
+    size_t left = uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp) +
+                  kernel_queue(connection);
+    return left < all ? all - left : 0;
+}
+
+/* Is it slower than it may be, in the span that ends now? A new span begins with the answer. */
+static bool is_too_slow(struct pace *pace, uint64_t done, uint64_t now_ms, uint32_t span_ms)
+{
+    uint64_t waited_ms = now_ms - pace->since_ms;
+    if (waited_ms < span_ms) {
+        return false;
+    }
+    bool slow = done - pace->done < waited_ms * LEAST_RATE / 1000;
+    *pace = (struct pace){now_ms, done};
+    return slow;
+}
+
+/* Does the peer leave its answers lying? Whoever takes a few bytes now and then does, too. */
+static bool is_slow_reader(struct connection *connection, uint64_t now_ms)
+{
+    if (!connection->writing) {
+        return false;
+    }
+    connection->taken = taken_by_peer(connection);
+    return is_too_slow(&connection->write_pace, connection->taken, now_ms,
+                       connection->loop->limits.idle_timeout_ms);
+}
+
+static void sweep_body(struct connection *connection, uint64_t now_ms)
+{
+    uint32_t span_ms = connection->loop->limits.body_timeout_ms;
+    bool slow = is_too_slow(&connection->body_pace, http_body_so_far(connection), now_ms, span_ms);
+    bool many = crowd_bodies_are_many(connection->loop);
+    if (slow || (many && now_ms - connection->since_ms >= span_ms)) {
+        http_refuse(connection, 408);
+    }
 }
 
 void connection_sweep(struct connection *connection, uint64_t now_ms)
 {
-    const struct http_limits *limits = &connection->loop->limits;
-    size_t queued = uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp);
+    struct loop *loop = connection->loop;
+    const struct http_limits *limits = &loop->limits;
     if (connection->closed) {
         return;
     }
-    if (queued < connection->queued) {
-        connection->since_ms = now_ms; /* a slow reader, but reading */
+    if (is_slow_reader(connection, now_ms)) {
+        figure_add(&loop->slow_closed, 1);
+        connection_close(connection);
+        return;
     }
-    connection->queued = queued;
-    uint64_t waited_ms = now_ms - connection->since_ms;
-    uint32_t linger_ms = connection->loop->draining ? DRAIN_LINGER_MS : LINGER_MS;
+    uint64_t waited_ms = connection->writing ? 0 : now_ms - connection->since_ms;
+    uint32_t linger_ms = loop->draining ? DRAIN_LINGER_MS : LINGER_MS;
     switch (connection->state) {
     case CONNECTION_HANDSHAKE:
         if (waited_ms >= limits->head_timeout_ms) {
@@ -398,10 +486,7 @@ void connection_sweep(struct connection *connection, uint64_t now_ms)
         }
         break;
     case CONNECTION_BODY:
-        if (waited_ms >= limits->body_timeout_ms &&
-            body_so_far(connection) < waited_ms / 1000 * 1024) {
-            http_refuse(connection, 408);
-        }
+        sweep_body(connection, now_ms);
         break;
     case CONNECTION_BUSY:
         break;

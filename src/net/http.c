@@ -16,14 +16,13 @@
 
 #include <strings.h>
 
-static _Atomic uint64_t body_bytes; /* being read, of all loops */
-
 static struct exchange *exchange_new(const struct loop *loop);
 static void message_reset(struct exchange *exchange, struct connection *connection);
 static void keep(struct exchange *exchange, struct bytes data);
 static void parse(struct connection *connection, size_t from);
 static unsigned parse_plain(struct connection *connection, size_t *from);
 static unsigned parse_chunks(struct connection *connection, size_t *from);
+static bool reserve_body(struct connection *connection);
 static unsigned check_head(struct connection *connection);
 static void deliver(struct connection *connection);
 
@@ -156,7 +155,7 @@ void http_data(struct connection *connection, struct bytes data)
 bool http_is_answered(const struct connection *connection)
 {
     return connection->state == CONNECTION_IDLE && connection->exchange != NULL &&
-           connection->exchange->message_len > 0;
+           connection->exchange->answered;
 }
 
 /* What is behind an answered request is moved to the start and parsed. */
@@ -166,10 +165,6 @@ void http_continue(struct connection *connection)
     size_t left = exchange->in_len - exchange->message_len;
     if (left > 0) {
         memmove(exchange->in, exchange->in + exchange->message_len, left);
-    } else if (exchange->in_cap > KEEP_BYTES) {
-        mem_free(exchange->in);
-        exchange->in = NULL;
-        exchange->in_cap = 0;
     }
     exchange->in_len = left;
     message_reset(exchange, connection);
@@ -183,18 +178,38 @@ void http_continue(struct connection *connection)
     }
 }
 
-/* Room for the whole of a sized body is made at once; it was reserved by then. */
+/* A peer that sent a large message, and some of the next, may not hold the large one's room. What
+ * is kept is at most four times what is here. */
+void http_slim(struct connection *connection)
+{
+    struct exchange *exchange = connection->exchange;
+    size_t left = exchange->in_len - exchange->message_len;
+    if (exchange->in_cap > KEEP_BYTES && exchange->in_cap / 4 >= left) {
+        uint8_t *rest = left == 0 ? NULL : mem_alloc(left);
+        if (left > 0) {
+            memcpy(rest, exchange->in + exchange->message_len, left);
+        }
+        mem_free(exchange->in);
+        exchange->in = rest;
+        exchange->in_cap = left;
+        exchange->in_len = left;
+        exchange->message_len = 0;
+    }
+    if (exchange->chunks.cap > KEEP_BYTES) {
+        buf_fini(&exchange->chunks);
+    }
+}
+
+/* Room grows with what comes, not with what was promised. */
 static void keep(struct exchange *exchange, struct bytes data)
 {
     size_t need = exchange->in_len + data.len;
-    if (exchange->head_done && !exchange->complete &&
-        (exchange->parser.flags & F_CONTENTLENGTH) != 0) {
-        size_t whole =
-            exchange->in_len + (size_t)exchange->parser.content_length; /* what is left */
-        need = whole > need ? whole : need;
-    }
     if (need > exchange->in_cap) {
         size_t cap = exchange->in_cap < 2048 ? 2048 : exchange->in_cap * 2;
+        if (exchange->head_done && !is_chunked(exchange)) {
+            size_t whole = exchange->in_len + (size_t)exchange->parser.content_length;
+            cap = cap < whole ? cap : whole; /* no more will come of it */
+        }
         cap = cap < need ? need : cap;
         exchange->in = mem_realloc(exchange->in, cap);
         exchange->in_cap = cap;
@@ -217,6 +232,9 @@ static void parse(struct connection *connection, size_t from)
     }
     if (refusal == 0 && exchange->head_done && is_chunked(exchange)) {
         refusal = parse_chunks(connection, &from);
+    }
+    if (refusal == 0 && exchange->head_done && !exchange->complete && !reserve_body(connection)) {
+        refusal = 503;
     }
     if (refusal != 0) {
         http_refuse(connection, refusal);
@@ -250,6 +268,7 @@ static unsigned parse_plain(struct connection *connection, size_t *from)
         return 0;
     }
     connection->since_ms = uv_now(&connection->loop->uv);
+    connection->body_pace = (struct pace){.since_ms = connection->since_ms};
     connection->state = CONNECTION_BODY;
     return check_head(connection);
 }
@@ -258,17 +277,26 @@ static unsigned parse_plain(struct connection *connection, size_t *from)
 static unsigned parse_chunks(struct connection *connection, size_t *from)
 {
     struct exchange *exchange = connection->exchange;
-    size_t before = exchange->chunks.len;
     size_t taken = 0;
     enum err err = chunks_read(&exchange->chunk_reader,
                                bytes_of(exchange->in + *from, exchange->in_len - *from),
                                &exchange->chunks, &taken);
     *from += taken;
     exchange->complete = exchange->chunk_reader.state == CHUNK_DONE;
-    return err == ERR_RANGE                                                ? 413
-           : err != OK                                                     ? 400
-           : !http_body_reserve(connection, exchange->chunks.len - before) ? 503
-                                                                           : 0;
+    return err == ERR_RANGE ? 413 : err != OK ? 400 : 0;
+}
+
+/* What has come of the body is counted until it is whole. */
+static bool reserve_body(struct connection *connection)
+{
+    size_t come = http_body_so_far(connection);
+    return come == connection->counted ||
+           crowd_body_reserve(connection, come - connection->counted);
+}
+
+size_t http_body_so_far(const struct connection *connection)
+{
+    return connection->exchange->body_len + connection->exchange->chunks.len;
 }
 
 /* ---- a whole head ---- */
@@ -475,10 +503,6 @@ static unsigned check_head(struct connection *connection)
     if (exchange->complete) {
         return 0;
     }
-    if ((parser->flags & F_CONTENTLENGTH) != 0 &&
-        !http_body_reserve(connection, (size_t)parser->content_length)) {
-        return 503;
-    }
     if (facts.expects && modern) {
         buf_add(&connection->out, BYTES("HTTP/1.1 100 Continue\r\n\r\n"));
         connection_dirty(connection);
@@ -541,7 +565,7 @@ static void deliver(struct connection *connection)
     struct http_request *request = &exchange->request;
     connection->state = CONNECTION_BUSY;
     connection->since_ms = uv_now(&loop->uv);
-    http_body_release(connection);
+    crowd_body_release(connection);
     request->loop = loop;
     request->connection = connection;
     request->arena = &exchange->arena;
@@ -600,24 +624,7 @@ static void message_reset(struct exchange *exchange, struct connection *connecti
     exchange->last_was_value = false;
     exchange->head_done = false;
     exchange->complete = false;
+    exchange->answered = false;
     exchange->chunk_reader = (struct chunk_reader){0};
-    if (exchange->chunks.cap > KEEP_BYTES) {
-        buf_fini(&exchange->chunks);
-    }
     buf_clear(&exchange->chunks);
-}
-
-bool http_body_reserve(struct connection *connection, size_t len)
-{
-    uint64_t sum = atomic_fetch_add_explicit(&body_bytes, len, memory_order_relaxed) + len;
-    connection->counted += len;
-    return sum <= connection->loop->limits.unauthenticated_bytes_max;
-}
-
-void http_body_release(struct connection *connection)
-{
-    if (connection->counted > 0) {
-        atomic_fetch_sub_explicit(&body_bytes, connection->counted, memory_order_relaxed);
-        connection->counted = 0;
-    }
 }

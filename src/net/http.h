@@ -65,11 +65,14 @@ struct http_request {
 struct http_limits {
     size_t body_max; /* 16 MiB and a little */
     uint32_t connections_max;
-    uint32_t head_timeout_ms; /* 10 s */
-    uint32_t body_timeout_ms; /* at least 1 KiB/s, checked each second */
-    uint32_t idle_timeout_ms; /* 60 s between requests */
-    size_t
-        unauthenticated_bytes_max; /* bodies being read, over all connections: 64 MiB, then 503 */
+    uint32_t peer_connections_max; /* of one address; of IPv6, of one /64 */
+    uint32_t head_timeout_ms;      /* 10 s */
+    uint32_t body_timeout_ms;      /* in each such span at least 1 KiB/s */
+    uint32_t idle_timeout_ms; /* 60 s between requests; in each such span 1 KiB/s of an answer */
+    /* Bodies being read, over all connections: 64 MiB, then the slowest get 408, or this one 503.
+     */
+    size_t unauthenticated_bytes_max;
+    size_t unsent_bytes_max; /* of answers, on this loop; then the slowest readers are closed */
 };
 
 struct ws; /* one WebSocket */
@@ -136,6 +139,7 @@ void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
 struct loop_figures {
     uint64_t connections, connections_total, requests, bytes_in, bytes_out, refused, ws_open, turns;
     uint64_t tls_handshakes, tls_failed;
+    uint64_t connections_refused, slow_closed, unsent;
 };
 /* Any thread; a recent copy. */
 void loop_figures(const struct loop *loop, struct loop_figures *out);

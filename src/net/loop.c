@@ -196,6 +196,9 @@ void loop_figures(const struct loop *loop, struct loop_figures *out)
         .turns = READ(turns),
         .tls_handshakes = READ(tls_handshakes),
         .tls_failed = READ(tls_failed),
+        .connections_refused = READ(connections_refused),
+        .slow_closed = READ(slow_closed),
+        .unsent = READ(unsent),
     };
 #undef READ
 }
@@ -246,7 +249,7 @@ static void turn(struct loop *loop)
         loop->touched = false;
         while (loop->dirty != NULL) {
             struct connection *connection = loop->dirty;
-            loop->dirty = connection->next_dirty;
+            connection_undirty(connection);
             connection_flush(connection);
         }
     } while (loop->touched);

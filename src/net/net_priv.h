@@ -18,6 +18,9 @@
 #define OUT_BYTES_MAX (40u << 20) /* of answers waiting to be sent on one connection */
 #define OUT_BYTES_PAUSE 262144u   /* with so much to send, the next request waits */
 #define KEEP_BYTES 16384u         /* an active connection keeps buffers up to this */
+#define WS_PARTS_MAX 1024u        /* frames that one message may come in */
+#define TURN_TIMES 2u             /* the bound of answers unsent, while a turn makes them */
+#define LEAST_RATE 1024u          /* bytes a second, of a body and of an answer */
 #define LINGER_MS 2000u           /* after the last answer, for the peer to read it and close */
 #define DRAIN_LINGER_MS 200u      /* the same while the loop is stopping */
 
@@ -74,6 +77,7 @@ struct exchange {
     bool last_was_value;
     bool head_done;
     bool complete;
+    bool answered; /* and the next message has not begun */
     struct chunk_reader chunk_reader;
     struct buf chunks; /* of a chunked body */
     struct buf ahead;  /* what came while the service had the request */
@@ -82,20 +86,35 @@ struct exchange {
     struct header_place places[HTTP_HEADERS_MAX];
 };
 
+/* How far something had come when it was last looked at: it must come LEAST_RATE further. */
+struct pace {
+    uint64_t since_ms;
+    uint64_t done;
+};
+
 struct connection {
     uv_tcp_t tcp;
     struct loop *loop;
     struct connection *next; /* all of the loop */
     struct connection *previous;
-    struct connection *next_dirty; /* with something to do in the flush, once each */
-    struct exchange *exchange;     /* NULL while idle */
+    struct connection *next_dirty;  /* with something to do in the flush, once each */
+    struct connection **dirty_link; /* what points here */
+    struct exchange *exchange;      /* NULL while idle */
     struct ws *ws;
     struct tls_stream *tls; /* NULL: plain */
     struct buf out;
-    size_t queued;     /* in the kernel's way at the last sweep: did the peer take any since? */
-    size_t counted;    /* bytes of its body in the sum of bodies being read */
-    uint64_t since_ms; /* when the state began */
+    size_t counted;            /* bytes of its body in the sum of bodies being read */
+    size_t unsent;             /* bytes in the loop's sum of answers unsent */
+    size_t writing_len;        /* of the uv_write that is under way */
+    size_t writing_behind;     /* what the kernel had still to send when it began */
+    size_t taken;              /* of both by the peer's end, at the last sweep */
+    uint64_t writing_since_ms; /* when it began */
+    uint64_t since_ms;         /* when the state began */
+    struct pace write_pace;    /* of the write under way */
+    struct pace body_pace;
+    uint16_t peer_slots[2]; /* where crowd.c counts its peer */
     enum connection_state state;
+    bool peer_is_counted;
     bool dirty;
     bool reading;
     bool writing;   /* a uv_write is under way */
@@ -114,6 +133,7 @@ struct ws {
     struct ws_limits limits;
     const uint8_t *in; /* what wslay reads from */
     size_t in_left;
+    unsigned parts; /* of the message being read, so far */
     uint64_t pinged_ms;
     uint64_t heard_ms;
     bool closing; /* a close frame is queued, or wslay failed */
@@ -147,7 +167,7 @@ struct loop {
     /* figures: written here, read anywhere */
     _Atomic uint64_t connections_now, connections_total, requests, bytes_in, bytes_out, refused,
         ws_open, turns;
-    _Atomic uint64_t tls_handshakes, tls_failed;
+    _Atomic uint64_t tls_handshakes, tls_failed, connections_refused, slow_closed, unsent;
     struct tls *tls; /* of connections to come; NULL: they are plain */
     uint8_t read_buffer[READ_BYTES];
     uint8_t plain_buffer[PLAIN_BYTES]; /* the same, unsealed */
@@ -165,6 +185,11 @@ void connection_accept(struct loop *loop);
 void connection_dirty(struct connection *connection);
 /* Goes on with what is read ahead, then sends what is queued; once per turn if dirty. */
 void connection_flush(struct connection *connection);
+/* Takes it out of the list of those to be looked at. */
+void connection_undirty(struct connection *connection);
+/* An answer was added. When one turn makes more answers than may wait, what the peer does not take
+ * at once is dropped, and the connection with it. */
+void connection_answered(struct connection *connection);
 /* What is queued is sent, then the connection ends; nothing more is read from it. */
 void connection_finish(struct connection *connection);
 /* Ends it at once. */
@@ -184,12 +209,36 @@ void connection_peer_end(struct connection *connection);
 void http_data(struct connection *connection, struct bytes data);
 /* Was the request at hand answered, so that http_continue may go on? */
 bool http_is_answered(const struct connection *connection);
+/* How much of the body at hand has come. */
+size_t http_body_so_far(const struct connection *connection);
 /* Makes the connection ready for its next message and parses what is already here. */
 void http_continue(struct connection *connection);
-/* Bytes of bodies being read, over all loops: false when there would be too many. */
-bool http_body_reserve(struct connection *connection, size_t len);
-void http_body_release(struct connection *connection);
 void exchange_free(struct exchange *exchange);
+
+/* Gives back what a large message took; what came behind it is kept. */
+void http_slim(struct connection *connection);
+
+/* ---- crowd.c ---- */
+enum crowd_place {
+    CROWD_SERVED,
+    CROWD_REFUSED, /* to be told so */
+    CROWD_DROPPED  /* too many are being told already */
+};
+/* Once for each connection, address may be NULL; crowd_leave takes it back. */
+enum crowd_place crowd_enter(struct connection *connection, const struct sockaddr *address);
+void crowd_leave(struct connection *connection);
+/* Bytes of bodies being read, over all loops: false when there would be too many, although the
+ * slowest of this loop were refused. */
+bool crowd_body_reserve(struct connection *connection, size_t len);
+void crowd_body_release(struct connection *connection);
+/* So many bytes that a body may not take its time. */
+bool crowd_bodies_are_many(const struct loop *loop);
+/* Counts what the connection has to send now. */
+void crowd_count_unsent(struct connection *connection);
+/* Are the loop's answers unsent within so many times their bound? */
+bool crowd_has_room(const struct loop *loop, unsigned times);
+/* Closes the slowest readers of the loop until they are within their bound. */
+void crowd_relieve(struct loop *loop);
 
 /* ---- chunks.c ---- */
 /* Appends the data of the chunks to out; *taken is less than data.len only at the end, when the

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define ANSWER_BYTES_MAX (48u << 20) /* 4 MB of items may be nine times that as JSON */
+#define LOOP_UNSENT_LEAST (40u << 20)
 #define BODY_BYTES_MAX ((16u << 20) + (64u << 10))
 #define DRAIN_TERM_MS 5000u
 #define DRAIN_INT_MS 500u
@@ -27,6 +28,7 @@ static int open_store(struct server *server);
 static const char *open_failure(const struct server *server);
 static enum err ensure_chat_tables(struct server *server);
 static int open_loops(struct server *server, struct managed_set *managed);
+static struct http_limits limits_of(const struct config *config, unsigned loops);
 static bool split_address(struct server *server, char *why, size_t room);
 static void loop_main(void *arg);
 static void finish_loop(struct loop_state *state);
@@ -281,16 +283,9 @@ static int open_loops(struct server *server, struct managed_set *managed)
     const struct config *config = &server->config;
     const struct chat_options chat_options = {.origins = bytes_cstr(config->chat_origins),
                                               .ping_ms = (uint32_t)config->ping_ms};
-    const struct http_limits limits = {
-        .body_max = BODY_BYTES_MAX,
-        .connections_max = (uint32_t)config->connections_max,
-        .head_timeout_ms = (uint32_t)config->head_timeout_ms,
-        .body_timeout_ms = (uint32_t)config->head_timeout_ms,
-        .idle_timeout_ms = (uint32_t)config->idle_timeout_ms,
-        .unauthenticated_bytes_max = 64u << 20,
-    };
     char why[512] = "out of memory";
     unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;
+    const struct http_limits limits = limits_of(config, count);
     enum err err = ensure_chat_tables(server);
     err = err != OK ? err : chat_open(&chat_options, &server->chat);
     if (err == ERR_FULL) {
@@ -345,6 +340,26 @@ static int open_loops(struct server *server, struct managed_set *managed)
         thread_start(&server->loops[i].thread, ROLE_LOOP, "hw-loop", loop_main, &server->loops[i]);
     }
     return EXIT_CLEAN;
+}
+
+/* Unsent answers are bounded loop by loop; each loop has room for the largest. */
+static struct http_limits limits_of(const struct config *config, unsigned loops)
+{
+    uint64_t unsent = config->unsent_bytes_max / loops;
+    uint64_t least =
+        config->unsent_bytes_max < LOOP_UNSENT_LEAST ? config->unsent_bytes_max : LOOP_UNSENT_LEAST;
+    uint64_t most = config->connections_max;
+    uint64_t of_peer = config->peer_connections_max;
+    return (struct http_limits){
+        .body_max = BODY_BYTES_MAX,
+        .connections_max = (uint32_t)most,
+        .peer_connections_max = (uint32_t)(of_peer > 0 ? of_peer : most - most / 4),
+        .head_timeout_ms = (uint32_t)config->head_timeout_ms,
+        .body_timeout_ms = (uint32_t)config->head_timeout_ms,
+        .idle_timeout_ms = (uint32_t)config->idle_timeout_ms,
+        .unauthenticated_bytes_max = 64u << 20,
+        .unsent_bytes_max = unsent > least ? unsent : least,
+    };
 }
 
 static void loop_main(void *arg)

@@ -61,8 +61,10 @@ static inline void wire_feed(struct connection *connection, struct bytes data)
 static inline void wire_close(struct connection *connection)
 {
     struct loop *loop = connection->loop;
-    http_body_release(connection);
+    crowd_body_release(connection);
     wire_turn(connection);
+    buf_clear(&connection->out);
+    crowd_count_unsent(connection);
     uv_close((uv_handle_t *)&connection->tcp, NULL);
     (void)uv_run(&loop->uv, UV_RUN_NOWAIT);
     ws_free(connection->ws);

@@ -344,10 +344,12 @@ int main(void)
     const struct http_service service = {NULL, on_request, on_turn_end, on_ws_text, on_ws_closed};
     const struct http_limits limits = {.body_max = 1 << 20,
                                        .connections_max = 100,
+                                       .peer_connections_max = 100,
                                        .head_timeout_ms = 10000,
                                        .body_timeout_ms = 10000,
                                        .idle_timeout_ms = 60000,
-                                       .unauthenticated_bytes_max = 64 << 20};
+                                       .unauthenticated_bytes_max = 64 << 20,
+                                       .unsent_bytes_max = 256u << 20};
     signatures = sigv4_context_new();
     CHECK(loop_open(&service, &limits, &loop) == OK);
     CHECK(loop_listen(loop, "127.0.0.1", 0, &port, why, sizeof(why)) == OK);
