@@ -15,8 +15,11 @@ static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_
                        void *arg);
 static void on_message(wslay_event_context_ptr wslay,
                        const struct wslay_event_on_msg_recv_arg *message, void *arg);
+static void on_frame(wslay_event_context_ptr wslay,
+                     const struct wslay_event_on_frame_recv_start_arg *frame, void *arg);
 static void settle(struct ws *ws);
 static void fail(struct ws *ws);
+static void refuse_frame(struct ws *ws);
 static void begin_close(struct ws *ws, uint16_t code, struct bytes reason);
 static void close_slow(struct ws *ws);
 static bool has_token(struct bytes list, struct bytes token);
@@ -24,6 +27,7 @@ static bool has_token(struct bytes list, struct bytes token);
 static const struct wslay_event_callbacks callbacks = {
     .recv_callback = on_recv,
     .send_callback = on_send,
+    .on_frame_recv_start_callback = on_frame,
     .on_msg_recv_callback = on_message,
 };
 
@@ -130,7 +134,7 @@ void ws_data(struct ws *ws, struct bytes data)
     ws->heard_ms = uv_now(&ws->connection->loop->uv);
     while (ws->in_left > 0 && !ws->dead && wslay_event_get_read_enabled(ws->wslay)) {
         if (wslay_event_recv(ws->wslay) != 0) {
-            fail(ws);
+            refuse_frame(ws);
             break;
         }
     }
@@ -141,12 +145,21 @@ void ws_data(struct ws *ws, struct bytes data)
     }
 }
 
-/* wslay is out of memory or was misused. The end comes in the flush, not inside the service's own
+/* Nothing more can be had from wslay. The end comes in the flush, not inside the service's own
  * call. */
 static void fail(struct ws *ws)
 {
     ws->closing = true;
     connection_finish(ws->connection);
+}
+
+/* wslay gives up at a malformed head of a frame, and says nothing to the peer. */
+static void refuse_frame(struct ws *ws)
+{
+    static const uint8_t protocol_error[] = {0x88, 2, WSLAY_CODE_PROTOCOL_ERROR >> 8,
+                                             WSLAY_CODE_PROTOCOL_ERROR & 0xff};
+    buf_add(&ws->connection->out, bytes_of(protocol_error, sizeof(protocol_error)));
+    fail(ws);
 }
 
 static ssize_t on_recv(wslay_event_context_ptr wslay, uint8_t *out, size_t len, int flags,
@@ -173,6 +186,25 @@ static ssize_t on_send(wslay_event_context_ptr wslay, const uint8_t *data, size_
     (void)wslay;
     buf_add(&ws->connection->out, bytes_of(data, len));
     return (ssize_t)len;
+}
+
+/* What wslay lets pass. It keeps a record for each part of a message, so parts of one byte cost a
+ * hundred times what they bring; and a close frame has two bytes of code or none. */
+static void on_frame(wslay_event_context_ptr wslay,
+                     const struct wslay_event_on_frame_recv_start_arg *frame, void *arg)
+{
+    struct ws *ws = arg;
+    (void)wslay;
+    if (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1 && !ws->closing) {
+        begin_close(ws, WSLAY_CODE_PROTOCOL_ERROR, BYTES("half a close code"));
+    }
+    if (wslay_is_ctrl_frame(frame->opcode) || ws->closing) {
+        return;
+    }
+    ws->parts = frame->opcode == WSLAY_CONTINUATION_FRAME ? ws->parts + 1 : 1;
+    if (ws->parts > WS_PARTS_MAX) {
+        begin_close(ws, WSLAY_CODE_POLICY_VIOLATION, BYTES("too many parts of one message"));
+    }
 }
 
 static void on_message(wslay_event_context_ptr wslay,
