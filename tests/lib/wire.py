@@ -12,9 +12,16 @@ WAIT_S = 30
 class Wire:
     """A connection on which any bytes may be sent."""
 
-    def __init__(self, api, source=None):
+    def __init__(self, api, source=None, room=None):
+        """source: the address to come from; room: bytes of answers that the kernel may take ahead."""
         host, port = api.url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=WAIT_S, source_address=source and (source, 0))
+        self.socket = socket.socket()
+        self.socket.settimeout(WAIT_S)
+        if room:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        if source:
+            self.socket.bind((source, 0))
+        self.socket.connect((host, int(port)))
         self.read = b""
 
     def __enter__(self):
