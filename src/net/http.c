@@ -18,6 +18,7 @@
 
 static struct exchange *exchange_new(const struct loop *loop);
 static void message_reset(struct exchange *exchange, struct connection *connection);
+static void rewind_room(struct exchange *exchange);
 static void keep(struct exchange *exchange, struct bytes data);
 static void parse(struct connection *connection, size_t from);
 static unsigned parse_plain(struct connection *connection, size_t *from);
@@ -158,15 +159,19 @@ bool http_is_answered(const struct connection *connection)
            connection->exchange->answered;
 }
 
-/* What is behind an answered request is moved to the start and parsed. */
+/* What is behind an answered request is parsed where it stands: were it moved each time, a read
+ * full of small requests would cost thirty times itself. */
 void http_continue(struct connection *connection)
 {
     struct exchange *exchange = connection->exchange;
-    size_t left = exchange->in_len - exchange->message_len;
-    if (left > 0) {
-        memmove(exchange->in, exchange->in + exchange->message_len, left);
+    if (exchange->message_len > 0) { /* it was not given back already */
+        exchange->in += exchange->message_len;
+        exchange->in_len -= exchange->message_len;
+        exchange->in_cap -= exchange->message_len;
     }
-    exchange->in_len = left;
+    if (exchange->in_len == 0) {
+        rewind_room(exchange);
+    }
     message_reset(exchange, connection);
     if (exchange->ahead.len > 0) {
         keep(exchange, buf_bytes(&exchange->ahead));
@@ -184,12 +189,14 @@ void http_slim(struct connection *connection)
 {
     struct exchange *exchange = connection->exchange;
     size_t left = exchange->in_len - exchange->message_len;
-    if (exchange->in_cap > KEEP_BYTES && exchange->in_cap / 4 >= left) {
+    size_t all = (size_t)(exchange->in - exchange->room) + exchange->in_cap;
+    if (all > KEEP_BYTES && all / 4 >= left) {
         uint8_t *rest = left == 0 ? NULL : mem_alloc(left);
         if (left > 0) {
             memcpy(rest, exchange->in + exchange->message_len, left);
         }
-        mem_free(exchange->in);
+        mem_free(exchange->room);
+        exchange->room = rest;
         exchange->in = rest;
         exchange->in_cap = left;
         exchange->in_len = left;
@@ -200,10 +207,24 @@ void http_slim(struct connection *connection)
     }
 }
 
+/* Moves what is here to the start of its room. */
+static void rewind_room(struct exchange *exchange)
+{
+    size_t before = (size_t)(exchange->in - exchange->room);
+    if (before > 0) {
+        memmove(exchange->room, exchange->in, exchange->in_len);
+        exchange->in = exchange->room;
+        exchange->in_cap += before;
+    }
+}
+
 /* Room grows with what comes, not with what was promised. */
 static void keep(struct exchange *exchange, struct bytes data)
 {
     size_t need = exchange->in_len + data.len;
+    if (need > exchange->in_cap) {
+        rewind_room(exchange);
+    }
     if (need > exchange->in_cap) {
         size_t cap = exchange->in_cap < 2048 ? 2048 : exchange->in_cap * 2;
         if (exchange->head_done && !is_chunked(exchange)) {
@@ -211,7 +232,8 @@ static void keep(struct exchange *exchange, struct bytes data)
             cap = cap < whole ? cap : whole; /* no more will come of it */
         }
         cap = cap < need ? need : cap;
-        exchange->in = mem_realloc(exchange->in, cap);
+        exchange->room = mem_realloc(exchange->room, cap);
+        exchange->in = exchange->room;
         exchange->in_cap = cap;
     }
     memcpy(exchange->in + exchange->in_len, data.ptr, data.len);
@@ -589,6 +611,7 @@ static void deliver(struct connection *connection)
 static struct exchange *exchange_new(const struct loop *loop)
 {
     struct exchange *exchange = mem_alloc(sizeof(*exchange));
+    exchange->room = NULL;
     exchange->in = NULL;
     exchange->in_len = 0;
     exchange->in_cap = 0;
@@ -604,7 +627,7 @@ void exchange_free(struct exchange *exchange)
         arena_fini(&exchange->arena);
         buf_fini(&exchange->chunks);
         buf_fini(&exchange->ahead);
-        mem_free(exchange->in);
+        mem_free(exchange->room);
         mem_free(exchange);
     }
 }

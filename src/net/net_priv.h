@@ -63,7 +63,8 @@ struct header_place {
  * the connection has been idle for a while, so that an idle one costs little. */
 struct exchange {
     http_parser parser;
-    uint8_t *in; /* the message so far, and what came with it */
+    uint8_t *room; /* of in; what was answered stands before it */
+    uint8_t *in;   /* the message so far, and what came with it */
     size_t in_len;
     size_t in_cap;
     size_t message_len; /* of a whole message, at the start of in; 0 while it is not whole */
