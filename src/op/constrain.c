@@ -10,6 +10,8 @@
 
 #include <ctype.h>
 
+#define ECHO_BYTES_MAX 4096u /* of a value: fault.c cuts the whole text there */
+
 /* Where a struct hangs below the request, for paths such as transactItems.1.member.put.tableName.
  */
 struct nest {
@@ -492,8 +494,10 @@ static void render(struct buf *out, const struct violation *violation, bool old)
     } else if (violation->value.ptr == NULL) {
         buf_printf(out, "Value null at '%.*s'", BYTES_FMT(violation->path));
     } else {
-        buf_printf(out, "Value '%.*s' at '%.*s'", BYTES_FMT(violation->value),
-                   BYTES_FMT(violation->path));
+        size_t len = violation->value.len;
+        struct bytes echo =
+            bytes_of(violation->value.ptr, len < ECHO_BYTES_MAX ? len : ECHO_BYTES_MAX);
+        buf_printf(out, "Value '%.*s' at '%.*s'", BYTES_FMT(echo), BYTES_FMT(violation->path));
     }
     buf_add_cstr(out, " failed to satisfy constraint: Member must ");
     switch (violation->kind) {
