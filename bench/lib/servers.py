@@ -99,6 +99,14 @@ class Server:
         self.process.wait()
         self.log.close()
 
+    def relaunch(self, under=()):
+        """Ends it in order and starts it again on what it has, under those words."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(READY_S)
+        self.log.close()
+        self.before += under
+        self.launch()
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
