@@ -3,6 +3,8 @@
 The same grammar serves ConditionExpression and FilterExpression; both are asked about every case.
 """
 
+import pathlib
+
 import pytest
 
 from api import ENVELOPE, Refused
@@ -284,3 +286,26 @@ def test_long_names_of_tokens(api, stored):
                        ExpressionAttributeNames={"#" + long + "x": "n"}, ExpressionAttributeValues={":v": {"N": "5"}}) == \
         ENVELOPE + "ExpressionAttributeNames contains invalid key: The expression attribute map contains a key that is too long; " \
         "size of key: 256"
+
+
+# ---- reserved words ----
+
+# The developer guide's "Reserved words in DynamoDB".
+WORDS = (pathlib.Path(__file__).parent / "reserved_words.txt").read_text(encoding="utf-8").split()
+# Words of the grammar itself, which a name cannot even be read for.
+GRAMMAR = {"AND", "BETWEEN", "IN", "NOT", "OR", "SET", "ADD", "DELETE"}
+
+
+def test_there_are_573_reserved_words():
+    assert len(WORDS) == len(set(WORDS)) == 573
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word not in GRAMMAR])
+def test_a_reserved_word_is_no_name_in_any_case_and_place(api, hashed, word):
+    key = {"TableName": hashed, "Key": {"pk": S}}
+    for written in (word, word.lower(), word.title()):
+        text = f"Attribute name is a reserved keyword; reserved keyword: {written}"
+        assert api.refusal("GetItem", **key, ProjectionExpression=f"a, b.{written}[0]") == f"Invalid ProjectionExpression: {text}"
+    assert api.refusal("Scan", TableName=hashed, FilterExpression=f"a = b AND {word} = a") == \
+        f"Invalid FilterExpression: Attribute name is a reserved keyword; reserved keyword: {word}"
+    assert "Item" not in api.call("GetItem", **key, ProjectionExpression=f"#w, {word}x, x{word}", ExpressionAttributeNames={"#w": word})

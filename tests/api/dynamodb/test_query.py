@@ -1,6 +1,8 @@
 """Query: ranges of one partition, both directions, pages, filters, projections, counts, and what it refuses."""
 
 import base64
+import decimal
+import random
 
 import pytest
 
@@ -389,3 +391,81 @@ def test_no_table_has_that_index(api, numbers):
 @pytest.mark.parametrize("member", ["AttributesToGet", "KeyConditions", "QueryFilter", "ConditionalOperator"])
 def test_what_is_not_built_is_refused(api, numbers, member):
     assert api.refusal("Query", {"TableName": numbers, member: "x"}) == f"Headwater does not support {member} yet"
+
+
+# ---- random queries against a list ----
+
+
+def number_keys(drawn):
+    digits = ("".join(drawn.choices("0123456789", k=drawn.choice((1, 2, 18, 19, 38)))) for _ in range(60))
+    return {decimal.Decimal(f"{drawn.choice('-+')}{text}E{drawn.choice((0, 0, -1, 1, -60, 60))}") for text in digits} | {decimal.Decimal(0)}
+
+
+def text_keys(drawn):
+    return {"".join(drawn.choices("aab\x00\x7f\xe9\uffff\U0001f600", k=drawn.randint(1, 4))).encode() for _ in range(60)}
+
+
+def byte_keys(drawn):
+    return {bytes(drawn.choices((0, 1, 127, 128, 254, 255), k=drawn.randint(1, 4))) for _ in range(60)}
+
+
+# By type of the sort key: what makes keys, and how one is written. Decimal numbers and bytes order as DynamoDB's keys do.
+KEY_TYPES = {"N": (number_keys, str), "S": (text_keys, bytes.decode), "B": (byte_keys, lambda key: base64.b64encode(key).decode())}
+COMPARISONS = {"=": lambda key, a: key == a, "<": lambda key, a: key < a, "<=": lambda key, a: key <= a, ">": lambda key, a: key > a,
+               ">=": lambda key, a: key >= a}
+SWAPPED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def random_condition(drawn, kind, pool):
+    """(text, operands, what holds) of a condition on the sort key."""
+    a, b = sorted(drawn.choices(pool, k=2))
+    form = drawn.random()
+    if form < 0.15:
+        return "pk = :p", (), lambda key: True
+    if form < 0.35:
+        return "pk = :p AND sk BETWEEN :a AND :b", (a, b), lambda key: a <= key <= b
+    if form < 0.6 and kind != "N":
+        prefix = a.decode()[:drawn.randint(1, 2)].encode() if kind == "S" else a[:drawn.randint(1, 2)]
+        return "begins_with(sk, :a) AND pk = :p", (prefix,), lambda key: key.startswith(prefix)
+    operator = drawn.choice(list(COMPARISONS))
+    text = drawn.choice((f"sk {operator} :a", f":a {SWAPPED[operator]} sk"))
+    return f"pk = :p AND ({text})", (a,), lambda key: COMPARISONS[operator](key, a)
+
+
+def pages_of(api, request):
+    while True:
+        page = api.call("Query", request)
+        yield page
+        if "LastEvaluatedKey" not in page:
+            return
+        request = {**request, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+@pytest.mark.parametrize("kind", KEY_TYPES)
+def test_random_queries_find_what_a_list_does(api, kind):
+    """Ranges of every form, both directions, pages of every length, and filters, which count after them."""
+    seed = random.SystemRandom().randrange(2**32)
+    drawn = random.Random(seed)
+    make, write = KEY_TYPES[kind]
+    keys = sorted(make(drawn))
+    table = api.create(f"pk:S,sk:{kind}")
+    for i, key in enumerate(keys):
+        api.put(table, pk=PK, sk={kind: write(key)}, i=n(i), even={"BOOL": i % 2 == 0})
+    pool = keys + sorted(make(drawn))
+    for _ in range(400):
+        text, operands, holds = random_condition(drawn, kind, pool)
+        forward, filtered, limit = drawn.random() < 0.5, drawn.random() < 0.3, drawn.choice((None, 1, 2, 3, 7, 100))
+        found = [i for i, key in enumerate(keys) if holds(key)]
+        expected = [i for i in (found if forward else found[::-1]) if not filtered or i % 2 == 0]
+        values = {":p": PK, **{name: {kind: write(operand)} for name, operand in zip((":a", ":b"), operands)}}
+        request = {"TableName": table, "KeyConditionExpression": text, "ExpressionAttributeValues": values, "ScanIndexForward": forward}
+        if filtered:
+            request["FilterExpression"], values[":t"] = "even = :t", {"BOOL": True}
+        if limit:
+            request["Limit"] = limit
+        pages = list(pages_of(api, request))
+        told = f"seed {seed}: {request}"
+        assert [int(item["i"]["N"]) for page in pages for item in page["Items"]] == expected, told
+        assert sum(page["ScannedCount"] for page in pages) == len(found), told
+        assert all(page["ScannedCount"] == limit for page in pages if limit and "LastEvaluatedKey" in page), told
+        assert all(page["Count"] == len(page["Items"]) for page in pages), told
