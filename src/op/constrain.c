@@ -41,8 +41,8 @@ static enum err constrain_elements(struct decode *decode, const struct field *fi
                                    const struct nest *place);
 static enum err constrain_map(struct decode *decode, const struct field *field, void *base,
                               const struct nest *nest);
-static enum err constrain_entry(struct decode *decode, const struct field *field, void *entry,
-                                const struct nest *place);
+static enum err constrain_entry(struct decode *decode, const struct field *field, void *base,
+                                void *entry, const struct nest *place);
 static bool fits_table_name(struct bytes name);
 static bool has_name_characters(struct bytes name);
 static enum err violate(struct decode *decode, const struct field *field, enum violation_kind kind,
@@ -50,7 +50,6 @@ static enum err violate(struct decode *decode, const struct field *field, enum v
 static enum err violate_as(struct decode *decode, const struct field *field,
                            const struct field *named, enum violation_kind kind, int64_t bound,
                            struct bytes value, const struct nest *nest);
-static struct bytes stray_text(const struct decode *decode, const void *place);
 static struct bytes render_path(struct arena *arena, const struct nest *nest,
                                 const struct field *field, bool wire);
 static void take_old_order(struct decode *decode);
@@ -140,7 +139,7 @@ static enum err constrain_field(struct decode *decode, const struct field *field
         int value = *(const int *)(const void *)place;
         given = value != 0;
         if (value == ENUM_STRAY) {
-            return constrain_stray(decode, field, stray_text(decode, place), nest);
+            return constrain_stray(decode, field, decode_stray_text(decode, place), nest);
         }
         break;
     }
@@ -280,7 +279,8 @@ static enum err constrain_count(struct decode *decode, const struct field *field
         return violate(decode, field, VIOLATES_LENGTH_MIN, field->min, BYTES("[]"), nest);
     }
     if (field->max != 0 && (int64_t)count > field->max) {
-        return violate(decode, field, VIOLATES_LENGTH_MAX, field->max, BYTES("[...]"), nest);
+        return violate(decode, field, VIOLATES_LENGTH_MAX, field->max,
+                       echo_list(decode, field, base), nest);
     }
     return OK;
 }
@@ -323,13 +323,16 @@ static enum err constrain_map(struct decode *decode, const struct field *field, 
         const struct nest place = {
             .parent = nest, .field = field, .name = *(struct bytes *)(void *)entry};
         fits = fits && fits_table_name(place.name);
-        TRY(constrain_entry(decode, field, entry, &place));
+        TRY(constrain_entry(decode, field, base, entry, &place));
     }
-    return fits ? OK : violate(decode, field, VIOLATES_MAP_NAMES, 0, BYTES("{...}"), nest);
+    return fits
+               ? OK
+               : violate(decode, field, VIOLATES_MAP_NAMES, 0, echo_map(decode, field, base), nest);
 }
 
-static enum err constrain_entry(struct decode *decode, const struct field *field, void *entry,
-                                const struct nest *place)
+/* An entry of the map that is in base. */
+static enum err constrain_entry(struct decode *decode, const struct field *field, void *base,
+                                void *entry, const struct nest *place)
 {
     const struct field *value = field->shape->fields;
     if (value->type == FIELD_STRUCT) {
@@ -338,8 +341,8 @@ static enum err constrain_entry(struct decode *decode, const struct field *field
     ASSERT(value->type == FIELD_LIST);
     size_t count = *(const size_t *)(const void *)((char *)entry + value->count);
     if ((int64_t)count > value->max) {
-        return violate_as(decode, value, field, VIOLATES_MAP_VALUES, 0, BYTES("{...}"),
-                          place->parent);
+        return violate_as(decode, value, field, VIOLATES_MAP_VALUES, 0,
+                          echo_map(decode, field, base), place->parent);
     }
     return constrain_elements(decode, value, entry, place);
 }
@@ -401,7 +404,7 @@ static enum err violate_as(struct decode *decode, const struct field *field,
     return OK;
 }
 
-static struct bytes stray_text(const struct decode *decode, const void *place)
+struct bytes decode_stray_text(const struct decode *decode, const void *place)
 {
     const struct stray *stray = decode->strays;
     while (stray != NULL && stray->place != place) {

@@ -155,6 +155,11 @@ struct decode {
 
 /* Walks the tables over the decoded struct and collects violations. */
 MUST_USE enum err constrain(struct decode *decode);
+/* The text that an enum at that place was given. */
+struct bytes decode_stray_text(const struct decode *decode, const void *place);
+/* A list of base, or a map, as constraint texts show it; in the arena. */
+struct bytes echo_list(struct decode *decode, const struct field *field, const void *base);
+struct bytes echo_map(struct decode *decode, const struct field *field, const void *base);
 /* Tells the violations of the lowest stage up to `stage`; OK if there are none. */
 MUST_USE enum err decode_tell_violations(struct decode *decode, unsigned stage);
 /* Tells expressions beside legacy parameters. */

@@ -1,6 +1,7 @@
 """BatchWriteItem: what it writes, each entry by itself, what it costs, and what it refuses."""
 
 import collections
+import re
 import threading
 
 import pytest
@@ -96,6 +97,9 @@ def test_nothing_asked_for(api):
 
 def test_lists_are_told_with_both_enums_and_names_after(api, table):
     many = [put(f"k{i}") for i in range(26)]
+    one = refusal(api, {table: many, "other": [delete("k")]})
+    assert re.fullmatch(re.escape(f"{ENVELOPE}Value '{{{table}=[") + ".+" + re.escape("], other=[") + ".+" + re.escape(
+        f"]}}' at 'requestItems' failed to satisfy constraint: {LIST_RULE}"), one)
     told = refusal(api, {"a!": many}, ReturnConsumedCapacity="x", ReturnItemCollectionMetrics="y")
     assert told.startswith("3 validation errors detected: Value '{") and told.endswith(
         f"at 'requestItems' failed to satisfy constraint: {LIST_RULE}; " + must("x", "returnConsumedCapacity", CAPACITY_SET) + "; "

@@ -128,7 +128,12 @@ REFUSED = [
      INVALID + "Some index key attributes are not defined in AttributeDefinitions. Keys: [x], AttributeDefinitions: [pk]"),
     ("one name twice", {"KeySchema": [HASH, {**HASH}], "AttributeDefinitions": [PK, SK]},
      "Both the Hash Key and the Range Key element in the KeySchema have the same name"),
-    ("three keys", {"KeySchema": [HASH, RANGE, RANGE]}, "have length less than or equal to 2"),
+    ("three keys", {"KeySchema": [HASH, RANGE, {"AttributeName": "x", "KeyType": "y"}]},
+     errors(must("[KeySchemaElement(attributeName=pk, keyType=HASH), KeySchemaElement(attributeName=sk, keyType=RANGE), "
+                 "KeySchemaElement(attributeName=x, keyType=y)]", "keySchema", "have length less than or equal to 2"))),
+    ("three keys, two without members", {"KeySchema": [HASH, {}, {"KeyType": "RANGE"}]},
+     errors(must("[KeySchemaElement(attributeName=pk, keyType=HASH), KeySchemaElement(attributeName=null, keyType=null), "
+                 "KeySchemaElement(attributeName=null, keyType=RANGE)]", "keySchema", "have length less than or equal to 2"))),
     ("key type", {"KeySchema": [{**HASH, "KeyType": "x"}]},
      ENVELOPE + must("x", "keySchema.1.member.keyType", "satisfy enum value set: [HASH, RANGE]")),
     ("attribute type", {"AttributeDefinitions": [{**PK, "AttributeType": "BOOL"}]},

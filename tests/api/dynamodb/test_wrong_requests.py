@@ -254,7 +254,7 @@ def constraints():
 
 # The control plane tells a name's absence, tags and table classes in words of its own, BatchWriteItem the length of a table's list; ReturnValues shows no member.
 OWN_WORDS = ("The batch write request list for a table cannot be null or empty: wrong",
-             "1 validation error detected: Value '{...}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
+             "1 validation error detected: Value '{wrong=[...]}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
              "[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
              "The parameter 'TableName' is required", "The Tag Key provided is invalid, Key: ", "The Tag Value provided is invalid, Value: ",
              "Invalid table-class parameter provided. ", "Failed to satisfy constraint")
