@@ -153,6 +153,10 @@ MUST_USE enum err value_from_json(struct json object, struct arena *arena, struc
                                   struct item_reading *reading);
 /* Appends {"name":{"S":...},...}: members by name; SS and BS by bytes, NS ascending. */
 void item_to_json(struct buf *buf, struct bytes item);
+/* The same with NS in the order of Java's HashSet, as DynamoDB shows them in some answers. */
+void item_to_json_hashed(struct buf *buf, struct bytes item);
+/* Visits the numbers of a set in that order. */
+void hash_set_each(struct bytes set, void (*visit)(void *arg, struct bytes number), void *arg);
 void value_to_json(struct buf *buf, struct value value);
 
 /* ---- comparing ---- */

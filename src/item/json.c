@@ -56,6 +56,11 @@ static uint8_t *out_room(struct out *out, size_t n);
 static enum err out_add(struct out *out, struct bytes data);
 static enum err out_varint(struct out *out, size_t value);
 static enum err out_close(struct out *out, size_t body);
+static void add_members(struct buf *buf, struct bytes item, bool hashed);
+static void add_value(struct buf *buf, struct value value, bool hashed);
+static void add_hashed_numbers(struct buf *buf, struct bytes set);
+static void add_number(void *arg, struct bytes number);
+static void add_element(struct buf *buf, enum value_tag tag, struct bytes element);
 static enum err decode_members(struct decoder *decoder, struct json object, unsigned depth);
 static enum err decode_value(struct decoder *decoder, struct json object, unsigned depth);
 static enum err refuse_many(struct decoder *decoder, struct json object, unsigned depth);
@@ -734,6 +739,21 @@ static enum err decode_set(struct decoder *decoder, enum value_tag tag, struct j
 
 void item_to_json(struct buf *buf, struct bytes item)
 {
+    add_members(buf, item, false);
+}
+
+void item_to_json_hashed(struct buf *buf, struct bytes item)
+{
+    add_members(buf, item, true);
+}
+
+void value_to_json(struct buf *buf, struct value value)
+{
+    add_value(buf, value, false);
+}
+
+static void add_members(struct buf *buf, struct bytes item, bool hashed)
+{
     struct cursor cursor = cursor_of(item);
     struct bytes name;
     struct value value;
@@ -745,10 +765,24 @@ void item_to_json(struct buf *buf, struct bytes item)
         }
         json_add_string(buf, name);
         buf_add_byte(buf, ':');
-        value_to_json(buf, value);
+        add_value(buf, value, hashed);
         first = false;
     }
     buf_add_byte(buf, '}');
+}
+
+/* Of a set whose bracket is open. */
+static void add_hashed_numbers(struct buf *buf, struct bytes set)
+{
+    hash_set_each(set, add_number, buf);
+    buf->len -= buf->len > 0; /* the last comma */
+    buf_add(buf, BYTES("]}"));
+}
+
+static void add_number(void *arg, struct bytes number)
+{
+    add_element(arg, VALUE_N, number);
+    buf_add_byte(arg, ',');
 }
 
 static void add_element(struct buf *buf, enum value_tag tag, struct bytes element)
@@ -766,7 +800,7 @@ static void add_element(struct buf *buf, enum value_tag tag, struct bytes elemen
     buf_add_byte(buf, '"');
 }
 
-void value_to_json(struct buf *buf, struct value value)
+static void add_value(struct buf *buf, struct value value, bool hashed)
 {
     struct cursor cursor = cursor_of(value.body);
     struct value inner;
@@ -793,7 +827,7 @@ void value_to_json(struct buf *buf, struct value value)
         return;
     case VALUE_M:
         buf_add(buf, BYTES("{\"M\":"));
-        item_to_json(buf, value.body);
+        add_members(buf, value.body, hashed);
         buf_add_byte(buf, '}');
         return;
     case VALUE_L:
@@ -802,7 +836,7 @@ void value_to_json(struct buf *buf, struct value value)
             if (!first) {
                 buf_add_byte(buf, ',');
             }
-            value_to_json(buf, inner);
+            add_value(buf, inner, hashed);
             first = false;
         }
         buf_add(buf, BYTES("]}"));
@@ -811,6 +845,10 @@ void value_to_json(struct buf *buf, struct value value)
     case VALUE_NS:
     case VALUE_BS:
         buf_printf(buf, "{\"%s\":[", value_type_name(value.tag));
+        if (hashed && value.tag == VALUE_NS) {
+            add_hashed_numbers(buf, value.body);
+            return;
+        }
         while (set_next(&cursor, &element)) {
             if (!first) {
                 buf_add_byte(buf, ',');

@@ -205,6 +205,30 @@ static void decimal_decode(struct bytes encoded, struct decimal *out)
     }
 }
 
+/* 31 times the hash of the digits as a BigInteger (its words of 32 bits, each 31 times the one
+ * before and itself), and the scale. */
+uint32_t number_hash_java(struct bytes encoded)
+{
+    struct decimal decimal;
+    uint32_t words[4] = {0}; /* of 38 digits; the lowest first */
+    uint32_t hash = 0;
+    decimal_decode(encoded, &decimal);
+    for (unsigned i = 0; i < decimal.count; i++) {
+        uint64_t carry = decimal.digits[i];
+        for (unsigned j = 0; j < 4; j++) {
+            carry += (uint64_t)words[j] * 10;
+            words[j] = (uint32_t)carry;
+            carry >>= 32;
+        }
+    }
+    for (unsigned j = 4; j > 0; j--) {
+        hash = hash * 31 + words[j - 1];
+    }
+    hash = decimal.negative ? 0u - hash : hash;
+    hash = hash * 31 + (uint32_t)((int)decimal.count - decimal.exponent);
+    return hash ^ hash >> 16;
+}
+
 bool number_check(struct bytes encoded)
 {
     struct decimal decimal;

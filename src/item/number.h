@@ -46,6 +46,8 @@ enum number_refusal number_subtract(struct bytes a, struct bytes b, uint8_t *out
 void number_from_i64(int64_t value, uint8_t *out, size_t *len);
 /* False when it is not whole or does not fit. */
 bool number_to_i64(struct bytes encoded, int64_t *out);
+/* BigDecimal.stripTrailingZeros().hashCode(), spread as HashMap does. */
+uint32_t number_hash_java(struct bytes encoded);
 /* Canonical and in range? For bytes from disk. */
 bool number_check(struct bytes encoded);
 /* DynamoDB's size: 1 + ceil(integer digits / 2) + ceil(fraction digits / 2), + 1 if negative; 0

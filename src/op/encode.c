@@ -9,6 +9,7 @@
 
 static bool is_present(const struct field *field, const void *base);
 static void encode_field(struct buf *out, const struct field *field, const void *base);
+static void encode_item(struct buf *out, const struct field *field, struct bytes item);
 static void encode_list(struct buf *out, const struct field *field, const void *base);
 static void encode_map(struct buf *out, const struct field *field, const void *base);
 static void encode_names(struct buf *out, struct bytes names);
@@ -102,7 +103,7 @@ static void encode_field(struct buf *out, const struct field *field, const void 
         json_add_string(out, MEMBER_OF(struct bytes, base, field->offset));
         break;
     case FIELD_ITEM:
-        item_to_json(out, MEMBER_OF(struct bytes, base, field->offset));
+        encode_item(out, field, MEMBER_OF(struct bytes, base, field->offset));
         break;
     case FIELD_ENUM:
         json_add_string(out, bytes_cstr(field->set->names[MEMBER_OF(int, base, field->offset)]));
@@ -160,12 +161,21 @@ static void encode_list(struct buf *out, const struct field *field, const void *
         if (field->type == FIELD_LIST) {
             encode_fields(out, field->shape->fields, element);
         } else if (field->type == FIELD_ITEMS) {
-            item_to_json(out, MEMBER_OF(struct bytes, element, 0));
+            encode_item(out, field, MEMBER_OF(struct bytes, element, 0));
         } else {
             json_add_string(out, MEMBER_OF(struct bytes, element, 0));
         }
     }
     buf_add_byte(out, ']');
+}
+
+static void encode_item(struct buf *out, const struct field *field, struct bytes item)
+{
+    if ((field->flags & FIELD_HASHED) != 0) {
+        item_to_json_hashed(out, item);
+    } else {
+        item_to_json(out, item);
+    }
 }
 
 static void encode_map(struct buf *out, const struct field *field, const void *base)

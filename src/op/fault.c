@@ -161,7 +161,7 @@ static void add_reasons(const struct fault *fault, struct buf *out)
         }
         if (reason->item.ptr != NULL) {
             buf_add_cstr(out, ",\"Item\":");
-            item_to_json(out, reason->item);
+            item_to_json_hashed(out, reason->item);
         }
         buf_add_byte(out, '}');
     }

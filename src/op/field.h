@@ -42,15 +42,16 @@ enum field_form {
 
 enum field_flag {
     FIELD_REQUIRED = 1,
-    FIELD_BARE = 2,          /* its constraint text stands without an envelope */
-    FIELD_NO_ECHO = 4,       /* its constraint text gives the wire name and no value */
-    FIELD_NO_VALUE = 32,     /* its constraint text gives no value */
-    FIELD_VALUES = 8,        /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
-    FIELD_START = 64,        /* FIELD_ITEM: ExclusiveStartKey */
-    FIELD_DEEP_START = 128,  /* the same, where too deep a value is told as of a start key */
-    FIELD_NATURAL = 256,     /* FIELD_INTEGER: 0 is its least value */
-    FIELD_ALONE = 512,       /* its fault is told alone, not joined with those after it */
-    FIELD_OWN_WORDS = 1024,  /* its bounds are told by the operation, in words of its own */
+    FIELD_BARE = 2,         /* its constraint text stands without an envelope */
+    FIELD_NO_ECHO = 4,      /* its constraint text gives the wire name and no value */
+    FIELD_NO_VALUE = 32,    /* its constraint text gives no value */
+    FIELD_VALUES = 8,       /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
+    FIELD_START = 64,       /* FIELD_ITEM: ExclusiveStartKey */
+    FIELD_DEEP_START = 128, /* the same, where too deep a value is told as of a start key */
+    FIELD_NATURAL = 256,    /* FIELD_INTEGER: 0 is its least value */
+    FIELD_ALONE = 512,      /* its fault is told alone, not joined with those after it */
+    FIELD_OWN_WORDS = 1024, /* its bounds are told by the operation, in words of its own */
+    FIELD_HASHED = 4096, /* in answers: an item, or items, whose number sets are in Java's order */
     FIELD_EXPRESSION = 2048, /* FIELD_STRING: does not go with legacy parameters */
     FIELD_KEEP_ZERO = 16     /* in answers: shown also when it is 0 */
 };

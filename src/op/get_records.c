@@ -70,9 +70,9 @@ static const struct field get_records_in_fields[] = {
 static const struct field body_fields[] = {
     {NAME("ApproximateCreationDateTime"), .type = FIELD_SECONDS, AT(record_body, time_ms)},
     {NAME("Keys"), .type = FIELD_ITEM, AT(record_body, keys)},
-    {NAME("NewImage"), .type = FIELD_ITEM, AT(record_body, new_image),
+    {NAME("NewImage"), .type = FIELD_ITEM, .flags = FIELD_HASHED, AT(record_body, new_image),
      GIVEN(record_body, has_new_image)},
-    {NAME("OldImage"), .type = FIELD_ITEM, AT(record_body, old_image),
+    {NAME("OldImage"), .type = FIELD_ITEM, .flags = FIELD_HASHED, AT(record_body, old_image),
      GIVEN(record_body, has_old_image)},
     MEMBER_TEXT("SequenceNumber", record_body, sequence),
     {NAME("SizeBytes"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO, AT(record_body, size)},

@@ -15,15 +15,20 @@ static const char *const select_names[] = {
 const struct enum_set set_select = ENUM_SET(
     select_names, "[SPECIFIC_ATTRIBUTES, COUNT, ALL_ATTRIBUTES, ALL_PROJECTED_ATTRIBUTES]");
 
-const struct field query_out_fields[] = {
-    {NAME("Items"), .type = FIELD_ITEMS, AT(query_out, items), COUNTED(query_out, count)},
-    {NAME("Count"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO, AT(query_out, count)},
-    {NAME("ScannedCount"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO,
-     AT(query_out, scanned_count)},
-    {NAME("LastEvaluatedKey"), .type = FIELD_ITEM, AT(query_out, last_key)},
-    MEMBER_OUT_CAPACITY(query_out),
-    {.type = FIELD_END},
-};
+#define PAGE_OUT_FIELDS(of_items)                                                                  \
+    {NAME("Items"), .type = FIELD_ITEMS, .flags = (of_items), AT(query_out, items),                \
+     COUNTED(query_out, count)},                                                                   \
+        {NAME("Count"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO, AT(query_out, count)},       \
+        {NAME("ScannedCount"), .type = FIELD_SIZE, .flags = FIELD_KEEP_ZERO,                       \
+         AT(query_out, scanned_count)},                                                            \
+        {NAME("LastEvaluatedKey"), .type = FIELD_ITEM, AT(query_out, last_key)},                   \
+        MEMBER_OUT_CAPACITY(query_out),                                                            \
+    {                                                                                              \
+        .type = FIELD_END                                                                          \
+    }
+
+const struct field query_out_fields[] = {PAGE_OUT_FIELDS(0)};
+const struct field scan_out_fields[] = {PAGE_OUT_FIELDS(FIELD_HASHED)};
 
 enum err page_check_select(struct op_call *call, enum query_select select, bool projects)
 {

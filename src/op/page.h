@@ -22,7 +22,7 @@ struct page {
 };
 
 extern const struct enum_set set_select;
-extern const struct field query_out_fields[];
+extern const struct field query_out_fields[], scan_out_fields[];
 
 /* Select against ProjectionExpression, and then what only indexes have. */
 MUST_USE enum err page_check_select(struct op_call *call, enum query_select select, bool projects);

@@ -84,7 +84,7 @@ static const struct field transact_get_in_fields[] = {
 };
 
 static const struct field response_fields[] = {
-    {NAME("Item"), .type = FIELD_ITEM, AT(transact_get_response, item)},
+    {NAME("Item"), .type = FIELD_ITEM, .flags = FIELD_HASHED, AT(transact_get_response, item)},
     {.type = FIELD_END},
 };
 static const struct shape shape_response = {"ItemResponse", response_fields,

@@ -2,12 +2,13 @@
 
 import base64
 import decimal
+import pathlib
 import random
 
 import boto3.dynamodb.types
 import pytest
 
-from api import ENVELOPE, INVALID, NOT_VALID
+from api import ENVELOPE, INVALID, NOT_VALID, Refused
 
 EVERY_TYPE = {
     "string": {"S": "text"}, "empty": {"S": ""}, "quotes": {"S": "\"\\\b\f\n\r\t\x00\x1f"},
@@ -316,3 +317,34 @@ def test_keys_are_not_empty(api, value, word):
     assert api.refusal("PutItem", TableName=table, Item={"pk": value}) == text
     for operation in ("GetItem", "DeleteItem", "UpdateItem"):
         assert api.refusal(operation, TableName=table, Key={"pk": value}) == text
+
+
+# ---- the order of number sets ----
+
+# Lines that Java has printed: the numbers of a HashSet<BigDecimal>, to which they were added rising.
+HASH_SETS = [line.split() for line in (pathlib.Path(__file__).parent / "hash_sets.txt").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("numbers", HASH_SETS, ids=len)
+def test_number_sets_are_in_the_order_of_their_operation(api, numbers):
+    table = api.create("pk:S", view="NEW_AND_OLD_IMAGES")
+    key, item = {"pk": {"S": "a"}}, {"pk": {"S": "a"}, "v": {"NS": numbers}, "l": {"L": [{"M": {"v": {"NS": numbers}}}]}}
+    api.put(table, **item)
+    api.put(table, **item, more={"NULL": True})
+    get = {"TransactItems": [{"Get": {"TableName": table, "Key": key}}]}
+    check = {"ConditionCheck": {"TableName": table, "Key": key, "ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
+    with pytest.raises(Refused) as cancelled:
+        api.call("TransactWriteItems", TransactItems=[check])
+    with pytest.raises(Refused) as refused:
+        api.call("DeleteItem", TableName=table, Key=key, ConditionExpression="attribute_not_exists(pk)", ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    query = {"TableName": table, "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "a"}}}
+    images = [one["dynamodb"] for one in api.records(table, count=2)]
+    hashed = [api.call("Scan", TableName=table)["Items"][0], api.call("TransactGetItems", get)["Responses"][0]["Item"],
+              cancelled.value.body["CancellationReasons"][0]["Item"], images[0]["NewImage"], images[1]["OldImage"], images[1]["NewImage"]]
+    rising = [api.get(table, **key), api.call("Query", query)["Items"][0], refused.value.body["Item"],
+              api.call("BatchGetItem", RequestItems={table: {"Keys": [key]}})["Responses"][table][0],
+              api.call("DeleteItem", TableName=table, Key=key, ReturnValues="ALL_OLD")["Attributes"]]
+    decimals = [decimal.Decimal(number) for number in numbers]
+    for found, expected in [*((one, decimals) for one in hashed), *((one, sorted(decimals)) for one in rising)]:
+        for told in (found["v"]["NS"], found["l"]["L"][0]["M"]["v"]["NS"]):
+            assert [decimal.Decimal(number) for number in told] == expected
