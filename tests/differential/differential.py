@@ -207,6 +207,52 @@ class Cases:
         made, text, _ = self.condition(3)
         return self.asked("condition", text, item), {"holds": reference.holds(made, self.stored)}
 
+    # ---- key conditions: of items that are their keys, pk and sk ----
+
+    def key_literal(self, kind):
+        while True:
+            known = dict(self.values)
+            made, text = self.literal(kind)
+            if made[1][1] not in ("", b""):
+                return made, text
+            self.values = known
+
+    def key_value(self, kind):
+        while True:
+            value = self.value(0, (kind,))
+            if value[kind]:
+                return value
+
+    def key_compared(self, name, sign, kind):
+        (value, text), path = self.key_literal(kind), ("path", (name,))
+        shown = self.path_text([name])
+        if self.random.random() < 0.3:
+            turned = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}.get(sign, sign)
+            return ("compare", sign, path, value), f"{text}{self.blank()}{turned}{self.blank()}{shown}"
+        return ("compare", sign, path, value), f"{shown}{self.blank()}{sign}{self.blank()}{text}"
+
+    def key_ranged(self, kind):
+        form = self.pick("compare", "compare", "between", "begins_with") if kind != "N" else self.pick("compare", "between")
+        if form == "compare":
+            return self.key_compared("sk", self.pick("=", "<", "<=", ">", ">="), kind)
+        path, shown = ("path", ("sk",)), self.path_text(["sk"])
+        if form == "begins_with":
+            value, text = self.key_literal(kind)
+            return ("begins_with", path, value), f"begins_with({shown},{self.blank()}{text})"
+        (low, low_text), (high, high_text) = sorted((self.key_literal(kind) for _ in range(2)), key=lambda one: reference.ordered(one[0][1]))
+        return ("between", path, low, high), f"{shown} {self.word('BETWEEN')} {low_text} {self.word('AND')} {high_text}"
+
+    def keys(self):
+        partition, sort = self.pick("S", "N", "B"), self.pick("S", "N", "B")
+        item = {"pk": self.key_value(partition), "sk": self.key_value(sort)}
+        self.begin(item)
+        parts = [self.key_compared("pk", "=", partition)]
+        if self.random.random() < 0.9:
+            parts.append(self.key_ranged(sort))
+            self.random.shuffle(parts)
+        text = f" {self.word('AND')} ".join(f"({one})" if self.random.random() < 0.1 else one for _, one in parts)
+        return self.asked("key", text, item), {"holds": all(reference.holds(made, self.stored) for made, _ in parts)}
+
     # ---- updates ----
 
     def set_value(self, depth=1):
@@ -314,7 +360,7 @@ def main():
     options = options.parse_args()
     print(f"seed {options.seed}", flush=True)
     cases = Cases(options.seed)
-    makers = [cases.numbers, cases.conditions, cases.conditions, cases.updates, cases.updates, cases.projections]
+    makers = [cases.numbers, cases.conditions, cases.conditions, cases.updates, cases.updates, cases.projections, cases.keys]
     failed, faults, done = 0, 0, 0
     while done < options.cases:
         batch = [makers[i % len(makers)]() for i in range(min(CHUNK, options.cases - done))]

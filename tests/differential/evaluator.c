@@ -3,8 +3,10 @@
  *
  *   {"numbers": [a, b]}                         {"a": text, "b": text, "order": n, "sum": s,
  * "difference": s}
- *   {"condition"|"update"|"projection": text, "item": {...}, "names": {...}, "values": {...}}
+ *   {"condition"|"update"|"projection"|"key": text, "item": {...}, "names": {...}, "values": {...}}
  *                                               {"holds": bool} | {"item": {...}} | {"fault": text}
+ *
+ * The item of a key condition is a key of the attributes pk and sk.
  */
 #include "base/json.h"
 #include "expr/expr.h"
@@ -79,6 +81,41 @@ static struct bytes item_member(struct json root, struct bytes name, bool *given
     return item.ptr == NULL ? BYTES("") : item;
 }
 
+static struct key_attribute key_attribute_of(const char *name, struct bytes item)
+{
+    struct value value = {0};
+    (void)item_get(item, bytes_cstr(name), &value);
+    return (struct key_attribute){bytes_cstr(name), value.tag};
+}
+
+static bool is_within(const struct key_range *range, struct bytes sort)
+{
+    int low = range->has_low ? bytes_compare(sort, range->low) : 1;
+    int high = range->has_high ? bytes_compare(sort, range->high) : -1;
+    return (low > 0 || (low == 0 && range->low_inclusive)) &&
+           (high < 0 || (high == 0 && range->high_inclusive)) &&
+           bytes_start_with(sort, range->prefix);
+}
+
+static enum err find_key(const struct expr *expr, struct bytes item,
+                         const struct expr_binding *binding, struct expr_fault *fault, bool *holds)
+{
+    const struct key_schema schema = {key_attribute_of("pk", item), key_attribute_of("sk", item)};
+    struct key_range range = {0};
+    struct key_fault refused;
+    struct bytes partition;
+    struct bytes sort;
+    struct key key;
+    TRY(expr_key_range(expr, binding, &schema, &arena, &range, fault));
+    if (key_from_item(&schema, item, &arena, &key, &refused) != KEY_OK ||
+        key_split(key.bytes, &partition, &sort) != OK) {
+        printf("\"not a key\"\n");
+        exit(1);
+    }
+    *holds = bytes_equal(partition, range.partition) && is_within(&range, sort);
+    return OK;
+}
+
 static enum err evaluate(enum expr_kind kind, struct bytes text, struct bytes item,
                          struct expr_binding *binding, struct expr_fault *fault)
 {
@@ -93,6 +130,10 @@ static enum err evaluate(enum expr_kind kind, struct bytes text, struct bytes it
     switch (kind) {
     case EXPR_CONDITION:
         TRY(expr_test(expr, binding, item, &arena, &holds, fault));
+        buf_printf(&answer, "\"holds\":%s", holds ? "true" : "false");
+        return OK;
+    case EXPR_KEY_CONDITION:
+        TRY(find_key(expr, item, binding, fault, &holds));
         buf_printf(&answer, "\"holds\":%s", holds ? "true" : "false");
         return OK;
     case EXPR_UPDATE:
@@ -134,7 +175,8 @@ int main(void)
         enum expr_kind kind;
     } kinds[] = {{BYTES_INIT("condition"), EXPR_CONDITION},
                  {BYTES_INIT("update"), EXPR_UPDATE},
-                 {BYTES_INIT("projection"), EXPR_PROJECTION}};
+                 {BYTES_INIT("projection"), EXPR_PROJECTION},
+                 {BYTES_INIT("key"), EXPR_KEY_CONDITION}};
     char *line = NULL;
     size_t room = 0;
     ssize_t len;
