@@ -191,6 +191,7 @@ static void write_again(struct log *log, uint64_t number)
     struct segment *segment = scan_find(log, number);
     if (segment != NULL) {
         segment->indexed = false;
+        log->settled = number < log->settled ? number : log->settled;
         pthread_cond_signal(&log->worker_wake);
     }
     pthread_mutex_unlock(&log->mutex);

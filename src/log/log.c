@@ -73,9 +73,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
     if (err == OK) {
         atomic_store_explicit(&log->durable, log->last_commit, memory_order_relaxed);
         atomic_store_explicit(&log->visible, log->last_commit, memory_order_relaxed);
-        for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
-            log->figures.segments++;
-        }
+        log->figures.segments = log->segment_count;
         segments_start(log);
     }
     if (err != OK) {
@@ -107,12 +105,7 @@ static void log_free(struct log *log)
 {
     segments_stop(log);
     IGNORE(file_close(log->fd)); /* nothing was promised about it */
-    while (log->first != NULL) {
-        struct segment *segment = log->first;
-        log->first = segment->next;
-        index_free(segment->index);
-        mem_free(segment);
-    }
+    segments_free(log);
     while (log->tail_oldest != NULL) {
         struct tail_frame *frame = log->tail_oldest;
         log->tail_oldest = frame->newer;

@@ -49,17 +49,32 @@ struct log_directory_entry {
     struct log_place last;
 };
 
+/* Segments at or after the one that was asked for that may hold records of a stream, in order; no
+ * other one below `until` does. */
+#define LOG_DIRECTORY_FOUND_MAX 16u
+struct log_directory_found {
+    uint64_t segments[LOG_DIRECTORY_FOUND_MAX];
+    size_t count;
+    uint64_t until; /* past `from` */
+};
+
 /* Which sealed segments hold records of a stream: kept by the view (a row per stream and segment),
- * so that a quiet stream among busy ones is found by one seek. */
+ * so that a quiet stream among busy ones is found by one seek. All three or none. */
 struct log_directory {
     void *arg;
+    /* The segments that the log holds, in order, before anything else is called: told[i] is to say
+     * of which the directory has everything. Of others it may drop what it has. In log_open. */
+    void (*opened)(void *arg, const uint64_t *segments, size_t count, bool *told);
     /* A segment is complete. One entry per stream in it, perhaps none. Called on the log's worker,
-     * for segments that a kill may have hidden from the view once more. */
+     * for segments that were not told, or that a kill may have hidden from the view, once more. */
     void (*sealed)(void *arg, uint64_t segment, const struct log_directory_entry *entries,
                    size_t count);
-    /* *segment: the first one at or after `from` that may hold records of the stream, `from` itself
-     * where nothing is known. Any thread that may wait for a disk. */
-    enum err (*find)(void *arg, uint64_t stream, uint64_t from, uint64_t *segment);
+    /* A segment is gone, and its number is not used again. What the log still holds of it stands in
+     * segments that were told before. Called on the log's worker. */
+    void (*removed)(void *arg, uint64_t segment);
+    /* `from` itself, and no more, where nothing is known of it. Any thread that may wait for a
+     * disk. */
+    enum err (*find)(void *arg, uint64_t stream, uint64_t from, struct log_directory_found *found);
 };
 
 struct log_options {

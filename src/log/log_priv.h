@@ -131,6 +131,7 @@ struct segment {
                            known (segment_measure) */
     bool indexed;       /* its index frame is known to be on disk */
     bool index_refused; /* none can be made: its frames are damaged */
+    bool told;          /* the directory has it, or there is none */
     uint64_t index_at;
     struct segment_index
         *index; /* in memory: of the open one, and of sealed ones until it is on disk */
@@ -169,6 +170,11 @@ struct log {
     pthread_cond_t segment_ready;
     struct segment *first; /* all, in order */
     struct segment *last;
+    struct segment **by_number; /* the same ones */
+    size_t segment_count;
+    size_t segment_cap;
+    uint64_t removals;     /* segments that went: what was said of segments before may be wrong */
+    uint64_t settled;      /* no segment below this number wants its index */
     uint64_t wanted_bytes; /* least size of the next segment to prepare */
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
     bool removal_unsynced; /* nothing more may be removed */
@@ -227,7 +233,15 @@ MUST_USE enum err segment_make(struct log *log, uint64_t number, uint64_t bytes,
 /* Committer: the next one that is ready with at least bytes of room; waits for the worker.
  * ERR_FULL. */
 MUST_USE enum err segment_take(struct log *log, uint64_t bytes, struct segment **out);
-void segment_add(struct log *log, struct segment *segment);
+/* The list of segments: under the mutex, or before threads. */
+void segment_add(struct log *log, struct segment *segment); /* the last one, from now on */
+void segment_drop(struct log *log, struct segment *segment);
+void segments_free(struct log *log);
+/* The place in by_number of the first segment that is past a value, as all behind it must be. */
+typedef bool segment_past(const struct segment *segment, uint64_t value);
+size_t segments_bisect(const struct log *log, segment_past *past, uint64_t value);
+/* Is its number at least this one? */
+segment_past segment_is_from;
 
 /* ---- index.c ---- */
 struct segment_index *index_new(void);

@@ -10,10 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* A way through the segments: the one at hand, and what the directory said of those behind it. */
+struct walk {
+    uint64_t stream;
+    struct segment segment;
+    struct index_entry *entries; /* the stream's, of an index in memory: a copy */
+    size_t count;
+    uint64_t removals; /* of the log when the segment was taken */
+    struct log_directory_found found;
+    uint64_t found_removals; /* of the log when the directory was asked; else UINT64_MAX */
+};
+
 static enum err read_segments(struct log *log, struct log_read *read);
-static bool next_segment(struct log *log, uint64_t after_number, struct log_place after,
-                         struct segment *copy, struct index_entry **entries, size_t *count,
-                         uint64_t stream);
+static bool next_segment(struct log *log, struct walk *walk, uint64_t from, struct log_place after);
+static enum err ask_directory(struct log *log, struct walk *walk, uint64_t *from);
+static enum err read_segment(struct log *log, const struct walk *walk, struct log_read *read,
+                             size_t *bytes, bool *full);
 static enum err read_entries(struct log *log, const struct segment *segment,
                              const struct index_entry *entries, size_t count, struct log_read *read,
                              size_t *bytes, bool *full);
@@ -47,87 +59,115 @@ static enum err read_segments(struct log *log, struct log_read *read)
 {
     uint64_t visible = log_visible(log);
     uint64_t end = read->until < visible ? read->until : visible;
-    uint64_t number = 0;
+    struct walk walk = {.stream = read->stream, .found_removals = UINT64_MAX};
+    uint64_t from = 0;
     size_t bytes = 0;
     bool full = false;
-    struct segment segment;
-    struct index_entry *entries = NULL;
-    size_t count = 0;
-    while (!full &&
-           next_segment(log, number, read->after, &segment, &entries, &count, read->stream)) {
-        number = segment.number;
-        enum err err = OK;
-        struct segment_index *loaded = NULL;
-        if (segment.first_commit > end) {
-            mem_free(entries);
-            break;
+    enum err err = OK;
+    while (err == OK && !full && next_segment(log, &walk, from, read->reached) &&
+           walk.segment.first_commit <= end) {
+        from = walk.segment.number;
+        err = ask_directory(log, &walk, &from);
+        if (err != OK || from != walk.segment.number) {
+            continue;
         }
-        if (segment.index == NULL && log->options.directory.find != NULL) {
-            uint64_t wanted;
-            TRY(log->options.directory.find(log->options.directory.arg, read->stream, number,
-                                            &wanted));
-            if (wanted > number) {
-                number = wanted - 1;
-                continue;
-            }
-        }
-        if (segment.index == NULL) {
-            err = index_load(log, &segment, &loaded);
-            const struct stream_index *list = err == OK ? index_find(loaded, read->stream) : NULL;
-            count = list == NULL ? 0 : list->count;
-            err = err != OK ? err
-                            : read_entries(log, &segment, list == NULL ? NULL : list->entries,
-                                           count, read, &bytes, &full);
-            index_free(loaded);
-        } else {
-            err = read_entries(log, &segment, entries, count, read, &bytes, &full);
-        }
-        mem_free(entries);
-        entries = NULL;
-        if (err == ERR_NOT_FOUND) {
-            return ERR_TRIMMED; /* the file went while we looked */
-        }
-        TRY(err);
-        if (!full && segment.last_commit <= end) {
-            read->reached = (struct log_place){segment.last_commit, LOG_INDEX_END};
+        from++;
+        err = read_segment(log, &walk, read, &bytes, &full);
+        err = err == ERR_NOT_FOUND ? ERR_TRIMMED : err; /* the file went while we looked */
+        if (err == OK && !full && walk.segment.last_commit <= end) {
+            read->reached = (struct log_place){walk.segment.last_commit, LOG_INDEX_END};
         }
     }
-    if (!full) {
+    mem_free(walk.entries);
+    if (err == OK && !full) {
         read->at_end = true;
         read->reached = (struct log_place){end > read->reached.commit ? end : read->reached.commit,
                                            LOG_INDEX_END};
     }
-    return OK;
+    return err;
 }
 
-/* The first segment after a number that may hold something past `after`. Entries of an index in
- * memory are copied. */
-static bool next_segment(struct log *log, uint64_t after_number, struct log_place after,
-                         struct segment *copy, struct index_entry **entries, size_t *count,
-                         uint64_t stream)
+/* Sealed segments hold commits in the order of their numbers. */
+static bool is_past(const struct segment *segment, uint64_t commit)
 {
-    bool found = false;
-    *entries = NULL;
-    *count = 0;
+    return segment->state != SEGMENT_SEALED || segment->last_commit >= commit;
+}
+
+/* The first segment from a number on that may hold something past `after`. Entries of an index in
+ * memory are copied. */
+static bool next_segment(struct log *log, struct walk *walk, uint64_t from, struct log_place after)
+{
+    mem_free(walk->entries);
+    walk->entries = NULL;
+    walk->count = 0;
     pthread_mutex_lock(&log->mutex);
-    for (struct segment *segment = log->first; segment != NULL && !found; segment = segment->next) {
-        bool useful = segment->number > after_number && segment->state != SEGMENT_READY &&
-                      segment->first_commit != UINT64_MAX && segment->last_commit >= after.commit;
-        if (!useful) {
-            continue;
-        }
-        found = true;
-        *copy = *segment;
+    size_t at = segments_bisect(log, is_past, after.commit);
+    size_t least = segments_bisect(log, segment_is_from, from);
+    const struct segment *segment = NULL;
+    for (at = at > least ? at : least; at < log->segment_count && segment == NULL; at++) {
+        const struct segment *other = log->by_number[at];
+        bool useful = other->state != SEGMENT_READY && other->first_commit != UINT64_MAX &&
+                      other->last_commit >= after.commit;
+        segment = useful ? other : NULL;
+    }
+    if (segment != NULL) {
+        walk->segment = *segment;
+        walk->removals = log->removals;
         const struct stream_index *list =
-            segment->index == NULL ? NULL : index_find(segment->index, stream);
+            segment->index == NULL ? NULL : index_find(segment->index, walk->stream);
         if (list != NULL && list->count > 0) {
-            *entries = mem_alloc(list->count * sizeof(**entries));
-            memcpy(*entries, list->entries, list->count * sizeof(**entries));
-            *count = list->count;
+            walk->entries = mem_alloc(list->count * sizeof(*walk->entries));
+            memcpy(walk->entries, list->entries, list->count * sizeof(*walk->entries));
+            walk->count = list->count;
         }
     }
     pthread_mutex_unlock(&log->mutex);
-    return found;
+    return segment != NULL;
+}
+
+/* *from: the number to go on from; the segment's own where it is to be read. What the directory
+ * said before a segment went may lead past where its records are now: then all that comes after
+ * what was reached is looked at again. */
+static enum err ask_directory(struct log *log, struct walk *walk, uint64_t *from)
+{
+    const struct log_directory *directory = &log->options.directory;
+    struct log_directory_found *found = &walk->found;
+    if (walk->found_removals != UINT64_MAX && walk->found_removals != walk->removals) {
+        walk->found_removals = UINT64_MAX;
+        *from = 0;
+        return OK;
+    }
+    if (walk->segment.index != NULL || directory->find == NULL) {
+        return OK;
+    }
+    if (walk->found_removals == UINT64_MAX || *from >= found->until) {
+        *found = (struct log_directory_found){.until = *from + 1};
+        TRY(directory->find(directory->arg, walk->stream, *from, found));
+        walk->found_removals = walk->removals;
+    }
+    size_t i = 0;
+    while (i < found->count && found->segments[i] < *from) {
+        i++;
+    }
+    *from = i < found->count ? found->segments[i] : found->until;
+    return OK;
+}
+
+static enum err read_segment(struct log *log, const struct walk *walk, struct log_read *read,
+                             size_t *bytes, bool *full)
+{
+    const struct segment *segment = &walk->segment;
+    if (segment->index != NULL) {
+        return read_entries(log, segment, walk->entries, walk->count, read, bytes, full);
+    }
+    struct segment_index *index = NULL;
+    TRY(index_load(log, segment, &index));
+    const struct stream_index *list = index_find(index, walk->stream);
+    enum err err = list == NULL
+                       ? OK
+                       : read_entries(log, segment, list->entries, list->count, read, bytes, full);
+    index_free(index);
+    return err;
 }
 
 static bool entry_after(const struct index_entry *entry, struct log_place place)
@@ -151,7 +191,7 @@ static enum err read_entries(struct log *log, const struct segment *segment,
     uint64_t end = read->until < visible ? read->until : visible;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (entry_after(&entries[middle], read->after)) {
+        if (entry_after(&entries[middle], read->reached)) {
             high = middle;
         } else {
             low = middle + 1;
@@ -232,11 +272,9 @@ enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg)
     if (log->last_commit > after && after + 1 < log_first(log)) {
         return ERR_TRIMMED;
     }
-    struct segment segment = {0};
-    struct index_entry *none;
-    size_t count;
-    while (next_segment(log, segment.number, (struct log_place){after + 1, 0}, &segment, &none,
-                        &count, 0)) {
+    struct walk walk = {0};
+    while (next_segment(log, &walk, walk.segment.number + 1, (struct log_place){after + 1, 0})) {
+        struct segment segment = walk.segment;
         struct frame_reader reader;
         struct frame_header header;
         struct bytes payload;
@@ -260,23 +298,26 @@ enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg)
     return OK;
 }
 
+static bool is_empty(const struct segment *segment)
+{
+    return segment->state != SEGMENT_SEALED && segment->last_commit < segment->first_commit;
+}
+
+/* Times never fall (log I14); those without a frame that is shown come last. */
+static bool is_from_time(const struct segment *segment, uint64_t time_ms)
+{
+    return is_empty(segment) || segment->last_time_ms >= time_ms;
+}
+
 uint64_t log_commit_before(struct log *log, uint64_t time_ms)
 {
-    uint64_t commit = 0;
     struct segment boundary = {0};
-    bool inside = false;
     pthread_mutex_lock(&log->mutex);
-    for (struct segment *segment = log->first; segment != NULL && !inside;
-         segment = segment->next) {
-        if (segment->state == SEGMENT_READY || segment->first_commit == UINT64_MAX) {
-            continue;
-        }
-        if (segment->last_time_ms < time_ms) {
-            commit = segment->last_commit;
-        } else {
-            boundary = *segment;
-            inside = true;
-        }
+    size_t place = segments_bisect(log, is_from_time, time_ms);
+    uint64_t commit = place == 0 ? 0 : log->by_number[place - 1]->last_commit;
+    bool inside = place < log->segment_count && !is_empty(log->by_number[place]);
+    if (inside) {
+        boundary = *log->by_number[place];
     }
     pthread_mutex_unlock(&log->mutex);
     struct frame_reader reader;

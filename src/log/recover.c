@@ -499,11 +499,9 @@ static enum err take_held(struct scan *scan, struct segment *segment, const stru
 
 struct segment *scan_find(struct log *log, uint64_t number)
 {
-    struct segment *segment = log->first;
-    while (segment != NULL && segment->number != number) {
-        segment = segment->next;
-    }
-    return segment;
+    size_t at = segments_bisect(log, segment_is_from, number);
+    bool found = at < log->segment_count && log->by_number[at]->number == number;
+    return found ? log->by_number[at] : NULL;
 }
 
 /* An end frame is durable before anything is written into the next segment: one that is in use

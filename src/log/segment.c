@@ -2,6 +2,7 @@
  * trimmed ones. A segment is filled with zeros under another name, synced, renamed, and the
  * directory synced, before a frame may go into it: then a frame's sync never has to change the
  * file's shape (log I4, I5, I10). */
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/note.h"
 #include "log/log_priv.h"
@@ -19,6 +20,7 @@ static bool worker_prepare(struct log *log);
 static bool worker_index(struct log *log);
 static bool wants_index(const struct segment *segment);
 static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index);
+static void tell_removed(struct log *log, uint64_t segment);
 static bool worker_remove(struct log *log);
 static enum err fill(struct log *log, const char *path, uint64_t bytes);
 
@@ -27,8 +29,29 @@ void segment_path(const struct log *log, uint64_t number, char *out, size_t room
     snprintf(out, room, "%s/%020llu.log", log->dir, (unsigned long long)number);
 }
 
+/* Which segments need not be told again; asked before threads. */
+static void ask_directory(struct log *log)
+{
+    const struct log_directory *directory = &log->options.directory;
+    uint64_t *numbers = mem_zalloc(log->segment_count + 1, sizeof(*numbers));
+    bool *told = mem_zalloc(log->segment_count + 1, sizeof(*told));
+    for (size_t i = 0; i < log->segment_count; i++) {
+        numbers[i] = log->by_number[i]->number;
+        told[i] = directory->opened == NULL;
+    }
+    if (directory->opened != NULL) {
+        directory->opened(directory->arg, numbers, log->segment_count, told);
+    }
+    for (size_t i = 0; i < log->segment_count; i++) {
+        log->by_number[i]->told = told[i];
+    }
+    mem_free(numbers);
+    mem_free(told);
+}
+
 void segments_start(struct log *log)
 {
+    ask_directory(log);
     thread_start(&log->worker, ROLE_WORKER, "hw-segments", worker_run, log);
     log->worker_running = true;
 }
@@ -54,6 +77,59 @@ void segment_add(struct log *log, struct segment *segment)
         log->last->next = segment;
     }
     log->last = segment;
+    if (log->segment_count == log->segment_cap) {
+        log->segment_cap = log->segment_cap == 0 ? 64 : log->segment_cap * 2;
+        log->by_number = mem_realloc(log->by_number, log->segment_cap * sizeof(struct segment *));
+    }
+    log->by_number[log->segment_count++] = segment;
+}
+
+void segment_drop(struct log *log, struct segment *segment)
+{
+    size_t at = segments_bisect(log, segment_is_from, segment->number);
+    ASSERT(at < log->segment_count && log->by_number[at] == segment);
+    struct segment *before = at == 0 ? NULL : log->by_number[at - 1];
+    *(before == NULL ? &log->first : &before->next) = segment->next;
+    log->last = log->last == segment ? before : log->last;
+    log->segment_count--;
+    memmove(log->by_number + at, log->by_number + at + 1,
+            (log->segment_count - at) * sizeof(struct segment *));
+    log->removals++;
+    index_free(segment->index);
+    mem_free(segment);
+}
+
+void segments_free(struct log *log)
+{
+    for (size_t i = 0; i < log->segment_count; i++) {
+        index_free(log->by_number[i]->index);
+        mem_free(log->by_number[i]);
+    }
+    mem_free(log->by_number);
+    log->by_number = NULL;
+    log->segment_count = 0;
+    log->first = NULL;
+    log->last = NULL;
+}
+
+size_t segments_bisect(const struct log *log, segment_past *past, uint64_t value)
+{
+    size_t low = 0;
+    size_t high = log->segment_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (past(log->by_number[middle], value)) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
+}
+
+bool segment_is_from(const struct segment *segment, uint64_t number)
+{
+    return segment->number >= number;
 }
 
 enum err segment_make(struct log *log, uint64_t number, uint64_t bytes, struct segment **out)
@@ -102,14 +178,15 @@ static enum err fill(struct log *log, const char *path, uint64_t bytes)
     return err != OK ? err : closed;
 }
 
-/* The one that comes after the open one: segments are used in the order of their numbers. */
+/* The one that comes after the open one: segments are used in the order of their numbers, and those
+ * that are ready are the last. */
 static struct segment *first_ready(const struct log *log)
 {
-    struct segment *segment = log->first;
-    while (segment != NULL && segment->state != SEGMENT_READY) {
-        segment = segment->next;
+    size_t at = log->segment_count;
+    while (at > 0 && log->by_number[at - 1]->state == SEGMENT_READY) {
+        at--;
     }
-    return segment;
+    return at < log->segment_count ? log->by_number[at] : NULL;
 }
 
 enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
@@ -196,16 +273,21 @@ static bool worker_prepare(struct log *log)
 }
 
 /* Those of a sealed segment go to its file and to the directory. After a start that is also done
- * for segments that recovery has read, since the directory may have lost them, and for those whose
- * index is missing or damaged. */
+ * for segments that the directory has not, and for those whose index is missing or damaged. */
 static bool worker_index(struct log *log)
 {
-    struct segment *segment = log->first;
-    while (segment != NULL && !wants_index(segment)) {
-        segment = segment->next;
+    size_t at = segments_bisect(log, segment_is_from, log->settled);
+    while (at < log->segment_count && log->by_number[at]->state == SEGMENT_SEALED &&
+           !wants_index(log->by_number[at])) {
+        at++;
     }
-    if (segment == NULL) {
+    if (at == log->segment_count) {
         return false;
+    }
+    struct segment *segment = log->by_number[at];
+    log->settled = segment->number;
+    if (!wants_index(segment)) {
+        return false; /* those behind the sealed ones have none yet */
     }
     struct segment copy = *segment; /* readers change and copy it under the mutex */
     struct segment_index *index = segment->index;
@@ -218,6 +300,9 @@ static bool worker_index(struct log *log)
     }
     enum err err = index != NULL ? OK : index_load(log, &copy, &index);
     bool made = err == OK;
+    pthread_mutex_lock(&log->mutex);
+    copy.indexed = segment->indexed; /* loading may have found it damaged */
+    pthread_mutex_unlock(&log->mutex);
     if (made && !copy.indexed) {
         err = index_write(log, &copy, index);
     }
@@ -233,6 +318,7 @@ static bool worker_index(struct log *log)
     }
     segment->indexed = err == OK;
     segment->index_refused = err != OK;
+    segment->told = err == OK;
     segment->index = NULL; /* readers load it, or make it, from the file */
     index_free(made ? index : NULL);
     return true;
@@ -241,7 +327,8 @@ static bool worker_index(struct log *log)
 static bool wants_index(const struct segment *segment)
 {
     return segment->state == SEGMENT_SEALED &&
-           (segment->index != NULL || (!segment->indexed && !segment->index_refused));
+           (segment->index != NULL ||
+            ((!segment->indexed || !segment->told) && !segment->index_refused));
 }
 
 static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index)
@@ -256,6 +343,15 @@ static void tell_directory(struct log *log, uint64_t segment, const struct segme
     }
     log->options.directory.sealed(log->options.directory.arg, segment, entries, index->count);
     mem_free(entries);
+}
+
+static void tell_removed(struct log *log, uint64_t segment)
+{
+    if (log->options.directory.removed != NULL) {
+        pthread_mutex_unlock(&log->mutex);
+        log->options.directory.removed(log->options.directory.arg, segment);
+        pthread_mutex_lock(&log->mutex);
+    }
 }
 
 /* The segment of the newest visible commit stays, sealed or not: until a frame in the next one is
@@ -273,7 +369,8 @@ static bool worker_remove(struct log *log)
         return false;
     }
     char path[4200];
-    segment_path(log, oldest->number, path, sizeof(path));
+    uint64_t number = oldest->number;
+    segment_path(log, number, path, sizeof(path));
     atomic_store_explicit(&log->first_commit, oldest->last_commit + 1, memory_order_release);
     pthread_mutex_unlock(&log->mutex);
     enum err err = file_remove(path);
@@ -285,9 +382,9 @@ static bool worker_remove(struct log *log)
     pthread_mutex_lock(&log->mutex);
     log->removal_unsynced |= gone && err != OK;
     if (gone) {
-        log->first = oldest->next;
+        segment_drop(log, oldest);
         log->figures.segments--;
-        mem_free(oldest);
+        tell_removed(log, number);
     }
     return err == OK;
 }

@@ -101,6 +101,7 @@ static void run_keeper(void *arg)
         if (now_ms - trimmed_ms >= TRIM_EVERY_MS) {
             trimmed_ms = now_ms;
             store_trim(keeper->store, store_age_ms(keeper->store));
+            directory_sweep(keeper->store->directory, &keeper->stopping);
         }
         if (now_ms - forgot_ms >= TOKENS_EVERY_MS) {
             forgot_ms = now_ms;

@@ -35,7 +35,8 @@
  *   0, 'd', stream, segment (u64 big-endian each)    -> u64 count, first and last place (u64, u32)
  *   0, 'x', expiry id, second, hash (u64 big-endian each), key (stored form)  -> nothing
  *   0, 'f', expiry id (u64 big-endian)               -> u8 done, place: as in expiry_fill
- *   0, 'e', segment (u64 big-endian)                 -> nothing: this segment's 'd' rows are whole
+ *   0, 'e', segment (u64 big-endian)                 -> nothing: this segment's 'd' rows are whole;
+ *                                                       deleted after them when the segment is gone
  */
 #ifndef HW_TABLE_TABLE_PRIV_H
 #define HW_TABLE_TABLE_PRIV_H
@@ -171,6 +172,7 @@ struct view_row {
     size_t value_len;
 };
 MUST_USE enum err view_put_derived(struct view *view, const struct view_row *rows, size_t count);
+MUST_USE enum err view_delete_derived(struct view *view, const struct view_row *rows, size_t count);
 
 /* Waits until everything written is in files. */
 MUST_USE enum err view_flush(struct view *view);
@@ -444,6 +446,9 @@ struct directory;
 struct directory *directory_open(struct view *view);
 void directory_close(struct directory *directory);
 struct log_directory directory_for_log(struct directory *directory);
+/* Deletes the rows of segments that went, if there are enough of them. Blocks; one thread at a
+ * time. Ends early when stopping is set; what is left goes another time. */
+void directory_sweep(struct directory *directory, const _Atomic bool *stopping);
 
 /* ---- changes: change.c ---- */
 

@@ -404,17 +404,34 @@ static enum err read_state(struct view *view, struct view_state *state, bool *fr
     return err;
 }
 
-enum err view_put_derived(struct view *view, const struct view_row *rows, size_t count)
+static enum err write_derived(struct view *view, rocksdb_writebatch_t *batch)
 {
     char *error = NULL;
+    rocksdb_write(view->db, view->write, batch, &error);
+    rocksdb_writebatch_destroy(batch);
+    return error == NULL ? OK : took(error, "write");
+}
+
+enum err view_put_derived(struct view *view, const struct view_row *rows, size_t count)
+{
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
     for (size_t i = 0; i < count; i++) {
         rocksdb_writebatch_put(batch, (const char *)rows[i].key.ptr, rows[i].key.len,
                                (const char *)rows[i].value, rows[i].value_len);
     }
-    rocksdb_write(view->db, view->write, batch, &error);
-    rocksdb_writebatch_destroy(batch);
-    return error == NULL ? OK : took(error, "write");
+    return write_derived(view, batch);
+}
+
+enum err view_delete_derived(struct view *view, const struct view_row *rows, size_t count)
+{
+    if (count == 0) {
+        return OK;
+    }
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    for (size_t i = 0; i < count; i++) {
+        rocksdb_writebatch_delete(batch, (const char *)rows[i].key.ptr, rows[i].key.len);
+    }
+    return write_derived(view, batch);
 }
 
 /* ---- files ---- */
