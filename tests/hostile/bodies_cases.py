@@ -5,6 +5,7 @@ import time
 
 import forms
 import wire as wires
+import world as worlds
 
 DEEP = 1_000_000
 LONG = 10_000_000
@@ -86,7 +87,7 @@ def answered(world, operation, body, status, told):
         elif told:
             assert told in decoded["message"], answer[:300]
         assert "connection" not in headers and len(answer) < 5000
-        assert took < 1 + NS_PER_BYTE * len(body) / 1e9, took
+        assert took < 1 + NS_PER_BYTE * len(body) / 1e9 or not worlds.PLAIN, took
         wire.send(world.signed("ListTables", b"{}"))
         assert wire.answer()[0] == 200
     return f"{len(body) >> 20} MB, {took * 1e9 / len(body):.0f} ns a byte" if len(body) > 8 << 20 else None

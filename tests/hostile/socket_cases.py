@@ -187,7 +187,7 @@ def held_in_parts(world, parts):
         each = (attacked.resident() - before) / len(sockets) / 1024
         for socket in sockets:
             socket.wire.socket.close()
-    assert each < 2 * KB_A_SOCKET, each
+    assert each < 2 * KB_A_SOCKET or not worlds.PLAIN, each
     return each
 
 
@@ -206,7 +206,7 @@ def flood_of_tiny(world):
         socket.send(frame(PING, b"still"))
         assert socket.frame() == (PONG, b"still")
     grown = (world.resident() - before) / 1024
-    assert grown < 4096, grown
+    assert grown < 4096 or not worlds.PLAIN, grown
     return f"{grown:.0f} KB more"
 
 
