@@ -95,6 +95,7 @@ struct log_report {
     uint64_t bytes_scanned;
     uint64_t last_commit;
     uint64_t indexes_missing; /* of sealed segments; log_scan only */
+    uint64_t log_id;          /* log_scan only */
     uint64_t offset;          /* in file, of a torn end or of damage */
     bool clean_stop;
     bool torn_end; /* an unacknowledged end was cut off */

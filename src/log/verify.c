@@ -40,6 +40,7 @@ enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *
     err = err != OK ? err : scan_list(&verify.scan);
     err = err != OK ? err : verify_all(&verify);
     report->last_commit = verify.scan.commit;
+    report->log_id = log->id;
     segments_free(log);
     mem_free(log->marks);
     mem_free(log);

@@ -9,12 +9,15 @@
 struct dump {
     struct buf line;
     uint64_t records;
+    uint64_t first; /* commit of the first record; 0: none */
     bool print;
 };
 
 static bool hold_directory(const char *data, int *lock, int *status);
 static int tell(const char *path, enum err err, const struct log_report *report,
                 const struct dump *dump);
+static int verify_view(const char *data, const struct log_report *log, uint64_t first);
+static int verify_credentials(const char *data);
 static enum err visit(void *arg, const struct log_record *record);
 
 int command_log(int argc, char **argv)
@@ -50,6 +53,12 @@ int command_log(int argc, char **argv)
     buf_init(&dump.line, 256u << 20);
     enum err err = log_scan(path, visit, &dump, &report);
     status = tell(path, err, &report, &dump);
+    if (!dump_it && status == EXIT_CLEAN) {
+        status = verify_view(data, &report, dump.first);
+    }
+    if (!dump_it && status == EXIT_CLEAN) {
+        status = verify_credentials(data);
+    }
     buf_fini(&dump.line);
     IGNORE(file_close(lock)); /* it was only held */
     return status;
@@ -96,8 +105,9 @@ static int tell(const char *path, enum err err, const struct log_report *report,
         return EXIT_DAMAGED;
     }
     if (err != OK) {
-        fprintf(stderr, "headwater: %s cannot be read: %s\n", path, err_text(err));
-        return EXIT_FAILED;
+        fprintf(stderr, "headwater: %s cannot be read: %s: %s\n", path, err_text(err),
+                file_failure());
+        return EXIT_DISK;
     }
     fprintf(out,
             "whole: %llu segments, %llu frames, %llu commits to number %llu, %llu records, %llu "
@@ -117,10 +127,54 @@ static int tell(const char *path, enum err err, const struct log_report *report,
     return EXIT_CLEAN;
 }
 
+static int verify_view(const char *data, const struct log_report *log, uint64_t first)
+{
+    struct store_verify view = {.log = log, .first = first};
+    enum err err = store_verify(data, &view);
+    if (err == ERR_DAMAGED) {
+        printf("DAMAGED %s: %s. Restore the data directory from a copy, or, where the log begins "
+               "with commit 1, move the view aside: the server makes it again.\n",
+               view.file, view.reason);
+        return EXIT_DAMAGED;
+    }
+    if (err == ERR_NOT_FOUND) {
+        printf("no view beside it%s\n", first <= 1 ? ": the server will make it" : "");
+        return EXIT_CLEAN;
+    }
+    if (err != OK) {
+        fprintf(stderr, "headwater: %s cannot be read: %s: %s\n", view.file, err_text(err),
+                view.reason[0] != 0 ? view.reason : file_failure());
+        return EXIT_DISK;
+    }
+    printf("view: %llu tables, %llu bytes read, to commit %llu, %llu rows as the log has them\n",
+           (unsigned long long)view.tables, (unsigned long long)view.bytes,
+           (unsigned long long)view.commit, (unsigned long long)view.rows);
+    return EXIT_CLEAN;
+}
+
+/* Those in the directory, which the server made; a copy of a log has none. */
+static int verify_credentials(const char *data)
+{
+    struct arena arena;
+    struct keys keys;
+    char path[4096];
+    char why[512];
+    int status = EXIT_CLEAN;
+    snprintf(path, sizeof(path), "%s/credentials", data);
+    arena_init(&arena, 0);
+    if (file_exists(path) && keys_load(data, path, &arena, &keys, why, sizeof(why)) != OK) {
+        printf("DAMAGED %s\n", why);
+        status = EXIT_DAMAGED;
+    }
+    arena_fini(&arena);
+    return status;
+}
+
 static enum err visit(void *arg, const struct log_record *record)
 {
     struct dump *dump = arg;
     dump->records++;
+    dump->first = dump->first == 0 ? record->commit : dump->first;
     buf_clear(&dump->line);
     TRY(table_record_to_json(record, &dump->line));
     bool wrote =

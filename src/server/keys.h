@@ -19,7 +19,8 @@ struct keys {
 };
 
 /* Reads path (AWS shared-credentials format); when it is DATA/credentials and absent, a key is made
- * and written there with mode 0600. ERR_INVALID, ERR_IO: why says what. */
+ * and written there with mode 0600. ERR_INVALID, ERR_IO, and ERR_DAMAGED where a key does not fit
+ * its check or DATA/credentials holds none: why says what. */
 MUST_USE enum err keys_load(const char *data, const char *path, struct arena *arena,
                             struct keys *keys, char *why, size_t room);
 /* A sigv4_lookup over struct keys. */

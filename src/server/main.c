@@ -133,11 +133,12 @@ static int help_of(const char *name)
                "Example: headwater key create reader --policy read.json\n");
     } else if (strcmp(name, "log") == 0) {
         printf("Usage: headwater log verify|dump --data DIR\n\n"
-               "verify reads every byte of the log and says whether it is whole; dump prints every "
-               "record as one line\n"
-               "of JSON. Neither changes anything; the server must not run. Status 3: damage, with "
-               "file "
-               "and offset.\n\n"
+               "verify reads every byte of the log and of the view's files, compares the view with "
+               "what the log makes of\n"
+               "it, and says whether all is whole; dump prints every record as one line of JSON. "
+               "Neither changes\n"
+               "anything; the server must not run. Status 3: damage, with file and place; 4: a "
+               "file cannot be read.\n\n"
                "Example: headwater log verify --data ./data\n");
     } else {
         return usage(stdout, EXIT_CLEAN);

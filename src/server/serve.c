@@ -128,12 +128,14 @@ static int serve(struct server *server, struct arena *arena)
         return status;
     }
     struct managed_set *managed = NULL;
-    if (keys_load(config->data, config->credentials, arena, &server->keys, why, sizeof(why)) !=
-            OK ||
-        managed_open(&server->changes.file, config->data, config->master_key, &managed, why,
-                     sizeof(why)) != OK) {
-        fprintf(stderr, "headwater: %s\n", why);
-        status = EXIT_FAILED;
+    enum err keys =
+        keys_load(config->data, config->credentials, arena, &server->keys, why, sizeof(why));
+    keys = keys != OK ? keys
+                      : managed_open(&server->changes.file, config->data, config->master_key,
+                                     &managed, why, sizeof(why));
+    if (keys != OK) {
+        fprintf(stderr, "headwater: %s%s\n", keys == ERR_DAMAGED ? "damaged data: " : "", why);
+        status = keys == ERR_DAMAGED ? EXIT_DAMAGED : EXIT_FAILED;
     } else {
         status = open_loops(server, managed);
     }

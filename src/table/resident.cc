@@ -101,23 +101,27 @@ class ResidentFiles : public FileSystemWrapper
     }
 };
 
+// The registry that names are looked up in lives as long as the process; so must what it gives.
+Env *named(const char *name, std::shared_ptr<FileSystem> files)
+{
+    Env *made = NewCompositeEnv(files).release();
+    ObjectLibrary::Default()->AddFactory<Env>(
+        name, [made](const std::string &, std::unique_ptr<Env> *, std::string *) { return made; });
+    return made;
+}
+
 } // namespace
 
 extern "C" {
 
 void resident_init(void)
 {
-    // The registry that names are looked up in lives as long as the process; so must what it gives.
-    static Env *const env = [] {
-        static Env *const made = NewCompositeEnv(std::make_shared<ResidentFiles>(view_space_over(
-                                                     view_files_over(FileSystem::Default()))))
-                                     .release();
-        ObjectLibrary::Default()->AddFactory<Env>(
-            RESIDENT_ENV,
-            [](const std::string &, std::unique_ptr<Env> *, std::string *) { return made; });
-        return made;
-    }();
+    static Env *const env = named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_space_over(
+                                                    view_files_over(FileSystem::Default()))));
+    static Env *const to_read =
+        named(VIEW_FILES_TO_READ, view_files_to_read(FileSystem::Default()));
     (void)env;
+    (void)to_read;
 }
 
 void resident_begin(bool only)

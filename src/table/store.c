@@ -216,26 +216,16 @@ static enum err write_format(const char *data, const char *path)
 }
 
 /* Only the version is read of a file that another version wrote: what follows may be anything. */
-static enum err check_format(struct store *store, const char *data, struct store_report *report)
+enum err store_read_format(const char *data, struct arena *arena, uint64_t *epoch_out,
+                           struct store_report *report)
 {
     char path[PATH_ROOM];
-    char log[PATH_ROOM];
     unsigned version = 0;
     unsigned epoch = 0;
     char text[FORMAT_TEXT_MAX];
     struct bytes found;
     TRY(path_in(data, "FORMAT", path, sizeof(path)));
-    TRY(path_in(data, "log", log, sizeof(log)));
-    if (!file_exists(path)) {
-        if (file_exists(log)) {
-            return damaged(report, path,
-                           "it is missing beside a log: restore it, or use another "
-                           "data directory");
-        }
-        store->epoch = EPOCH_FIRST;
-        return write_format(data, path);
-    }
-    TRY(file_read_all(path, FORMAT_LEN_MAX, &store->names, &found));
+    TRY(file_read_all(path, FORMAT_LEN_MAX, arena, &found));
     /* NOLINTNEXTLINE(cert-err34-c): as many digits as fit are asked for. */
     int fields = sscanf((const char *)found.ptr, "headwater data %9u\nepoch %9u", &version, &epoch);
     if (fields >= 1 && version != FORMAT_VERSION) {
@@ -247,8 +237,26 @@ static enum err check_format(struct store *store, const char *data, struct store
         !bytes_equal(found, format_text(version, epoch, text))) {
         return damaged(report, path, "it cannot be read as the format of a data directory");
     }
-    store->epoch = epoch;
+    *epoch_out = epoch;
     return OK;
+}
+
+static enum err check_format(struct store *store, const char *data, struct store_report *report)
+{
+    char path[PATH_ROOM];
+    char log[PATH_ROOM];
+    TRY(path_in(data, "FORMAT", path, sizeof(path)));
+    TRY(path_in(data, "log", log, sizeof(log)));
+    if (file_exists(path)) {
+        return store_read_format(data, &store->names, &store->epoch, report);
+    }
+    if (file_exists(log)) {
+        return damaged(report, path,
+                       "it is missing beside a log: restore it, or use another "
+                       "data directory");
+    }
+    store->epoch = EPOCH_FIRST;
+    return write_format(data, path);
 }
 
 static enum err open_view(struct store *store, const struct store_options *options,

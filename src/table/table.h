@@ -390,6 +390,23 @@ struct store_figures {
 };
 void store_figures(struct store *store, struct store_figures *out);
 
+/* A data directory that nobody has open, for `headwater log verify`: its FORMAT, every byte of the
+ * view's files, and that the view is what the log's records make of it. Nothing is changed. log: of
+ * a log_scan over DATA/log that found it whole, first: the commit of its first record (0: none).
+ * ERR_NOT_FOUND: there is no view. ERR_DAMAGED with file and reason; ERR_IO. */
+struct store_verify {
+    const struct log_report *log;
+    uint64_t first;
+    /* out */
+    uint64_t tables; /* RocksDB's files */
+    uint64_t bytes;
+    uint64_t rows;   /* compared */
+    uint64_t commit; /* the view holds the commits up to here */
+    char file[256];
+    char reason[512];
+};
+MUST_USE enum err store_verify(const char *data, struct store_verify *verify);
+
 /* Offline, for `headwater log dump`: one record of log_scan as one JSON line. */
 MUST_USE enum err table_record_to_json(const struct log_record *record, struct buf *out);
 

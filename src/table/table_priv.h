@@ -47,6 +47,7 @@
 #include "base/note.h"
 #include "sys/clock.h"
 #include "table/table.h"
+#include "table/view_check.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -122,6 +123,7 @@ struct view_options {
     uint64_t memtable_bytes;
     uint64_t cache_bytes;
     uint64_t floor_bytes; /* of the volume, that compactions leave free */
+    bool to_read;         /* nothing is changed, nothing can be written */
 };
 /* *fresh: it was empty, state is zero. */
 MUST_USE enum err view_open(const struct view_options *options, struct view **view,
@@ -162,6 +164,11 @@ void view_delete_range(struct view *view, struct bytes low, struct bytes high);
 void view_put_expiry(struct view *view, struct bytes row, uint64_t second);
 uint64_t view_take_low(struct view *view);
 size_t view_batch_bytes(const struct view *view);
+/* What is in the batch, in order, which is then empty: for who compares instead of writing.
+ * VIEW_DELETE_RANGE: from row to value. fn's first error ends it. */
+typedef enum err view_batch_visit(void *arg, enum view_change change, struct bytes row,
+                                  struct bytes value);
+MUST_USE enum err view_batch_take(struct view *view, view_batch_visit *fn, void *arg);
 /* Writes the batch with the state in it, and empties it. Any error is fatal to the caller. */
 MUST_USE enum err view_write(struct view *view, const struct view_state *state);
 
@@ -387,6 +394,9 @@ struct store {
     struct counters counters;
 };
 
+/* ERR_NOT_FOUND: there is none. ERR_DAMAGED with the report filled. */
+MUST_USE enum err store_read_format(const char *data, struct arena *arena, uint64_t *epoch,
+                                    struct store_report *report);
 /* Ends the process through store_on_fatal's callback. */
 _Noreturn void store_die(int status, const char *file, const char *reason);
 /* Wall time, but never before a time handed out earlier or found in the log. */

@@ -32,6 +32,8 @@ struct view {
     _Atomic uint64_t expiry_low; /* see view_take_low */
 };
 
+static enum err open_files(struct view *view, const struct view_options *options, char *reason,
+                           size_t room);
 static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
                              char *reason, size_t room);
 static enum err read_state(struct view *view, struct view_state *state, bool *fresh);
@@ -43,21 +45,14 @@ static enum err row_bounds(const struct view_scan *scan, rocksdb_readoptions_t *
 enum err view_open(const struct view_options *options, struct view **out, struct view_state *state,
                    bool *fresh, char *reason, size_t room)
 {
-    char *error = NULL;
     struct view *view = mem_zalloc(1, sizeof(*view));
     view->batch_low = UINT64_MAX;
     atomic_init(&view->expiry_low, UINT64_MAX);
     resident_init();
     view_space_init(options->floor_bytes);
-    enum err err = view_files_prepare(options->dir, reason, room);
-    err = err != OK ? err : make_options(options, &view->options, reason, room);
-    if (err == OK) {
-        view->db = rocksdb_open(view->options, options->dir, &error);
-        if (view->db == NULL) {
-            snprintf(reason, room, "%s", error);
-            err = took(error, "open");
-        }
-    }
+    enum err err = options->to_read ? view_files_check(options->dir, reason, room)
+                                    : view_files_prepare(options->dir, reason, room);
+    err = err != OK ? err : open_files(view, options, reason, room);
     if (err != OK) {
         view_close(view);
         return err;
@@ -77,6 +72,20 @@ enum err view_open(const struct view_options *options, struct view **out, struct
         return err;
     }
     *out = view;
+    return OK;
+}
+
+static enum err open_files(struct view *view, const struct view_options *options, char *reason,
+                           size_t room)
+{
+    char *error = NULL;
+    TRY(make_options(options, &view->options, reason, room));
+    view->db = options->to_read ? rocksdb_open_for_read_only(view->options, options->dir, 0, &error)
+                                : rocksdb_open(view->options, options->dir, &error);
+    if (view->db == NULL) {
+        snprintf(reason, room, "%s", error);
+        return took(error, "open");
+    }
     return OK;
 }
 
@@ -100,6 +109,7 @@ void view_close(struct view *view)
 
 /* Most options have no setter in the C interface, so all are given as text. What matters:
  * - env: reads that do not wait (resident.h).
+ * - file_checksum_gen_factory: the manifest holds a checksum of each whole table (view_check.cc).
  * - max_bgerror_resume_count=0: no write after an error before the process has started again.
  * - max_background_jobs=4 gives one flush at a time.
  * - target_file_size_base: each sorted run is one file. Where there are more, RocksDB 7.8 forgets
@@ -114,7 +124,8 @@ static enum err make_options(const struct view_options *options, rocksdb_options
     char text[1536];
     char *error = NULL;
     snprintf(text, sizeof(text),
-             "env=" RESIDENT_ENV ";listeners=" VIEW_SPACE_LISTENER ";create_if_missing=true;"
+             "env=%s;listeners=" VIEW_SPACE_LISTENER ";create_if_missing=true;"
+             "file_checksum_gen_factory=FileChecksumGenCrc32cFactory;"
              "paranoid_checks=true;force_consistency_checks=true;"
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
              "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"
@@ -130,6 +141,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
              "block_based_table_factory={block_cache={capacity=%llu;num_shard_bits=4};"
              "filter_policy=bloomfilter:10:false;prepopulate_block_cache=kFlushOnly;"
              "format_version=5;block_size=4K;checksum=kXXH3}",
+             options->to_read ? VIEW_FILES_TO_READ : RESIDENT_ENV,
              (unsigned long long)options->memtable_bytes, (unsigned long long)options->cache_bytes);
     rocksdb_options_t *base = rocksdb_options_create();
     rocksdb_options_t *made = rocksdb_options_create();
@@ -340,6 +352,16 @@ uint64_t view_take_low(struct view *view)
 size_t view_batch_bytes(const struct view *view)
 {
     return view->batch_bytes;
+}
+
+enum err view_batch_take(struct view *view, view_batch_visit *fn, void *arg)
+{
+    size_t len = 0;
+    const char *data = rocksdb_writebatch_data(view->batch, &len);
+    enum err err = view_check_batch(data, len, fn, arg);
+    rocksdb_writebatch_clear(view->batch);
+    view->batch_bytes = 0;
+    return err;
 }
 
 static void put_u64(uint8_t *out, uint64_t value)

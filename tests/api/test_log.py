@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import re
+import shutil
 import struct
 import subprocess
 
@@ -141,6 +143,124 @@ def test_neither_changes_a_byte(written):
     assert log_command("verify", written)[0] == 3
     assert log_command("dump", written)[0] == 3
     assert fingerprint(written.data) == before
+
+
+# ---- the view ----
+
+
+def tables(server):
+    return sorted((server.data / "view").glob("*.sst"))
+
+
+def test_every_table_of_the_view_is_read(written):
+    written.stop()
+    status, out, _ = log_command("verify", written)
+    count, size, commit = re.search(r"^view: (\d+) tables, (\d+) bytes read, to commit (\d+), \d+ rows as the log has them$",
+                                    out, re.MULTILINE).groups()
+    assert status == 0 and int(count) == len(tables(written)) > 0
+    assert int(size) == sum(path.stat().st_size for path in tables(written))
+    assert f"commits to number {commit}," in out
+
+
+@pytest.mark.parametrize("where", ["first byte", "middle", "last byte"])
+def test_a_changed_bit_is_found_in_any_table(written, where):
+    written.stop()
+    for path in tables(written):
+        size = path.stat().st_size
+        flip(path, {"first byte": 0, "middle": size // 2, "last byte": size - 1}[where])
+        status, out, _ = log_command("verify", written)
+        assert status == 3 and f"DAMAGED {path}: its bytes do not give its checksum" in out
+        flip(path, {"first byte": 0, "middle": size // 2, "last byte": size - 1}[where])
+    path.write_bytes(path.read_bytes()[:-1])
+    status, out, _ = log_command("verify", written)
+    assert status == 3 and f"DAMAGED {path}: it has {size - 1} bytes and should have {size}" in out
+    path.unlink()
+    status, out, _ = log_command("verify", written)
+    assert status == 3 and f"DAMAGED {path}: it is missing" in out
+
+
+def delete(server, key):
+    server.dynamodb.delete_item(TableName="Music", Key={"Artist": {"S": key}})
+
+
+MINE = {"v": {"S": "mine"}}
+
+
+@pytest.mark.parametrize("of_the_view, of_the_log, said", [
+    (lambda server: put(server, "a1", v={"S": "other"}), lambda server: put(server, "a1", **MINE),
+     "table 2[0-9]+, key hash [0-9a-f]{16}: it is not what was written by record 0 of commit"),
+    (lambda server: delete(server, "a1"), lambda server: put(server, "a1", **MINE), "it is missing, and was written by"),
+    (lambda server: put(server, "more"), lambda server: delete(server, "a1"), "it is there, and was deleted by"),
+    (lambda server: (put(server, "more"), put(server, "more", **MINE)), lambda server: (put(server, "kept"), put(server, "kept", **MINE)),
+     "it has [0-9]+ rows, and the log makes [0-9]+ of it")])
+def test_a_view_that_is_not_what_the_log_makes_of_it_is_found(written, of_the_view, of_the_log, said):
+    """Two histories of one log: the one's view beside the other's log, each of them whole."""
+    put(written, "kept", **MINE)
+    written.stop()
+    copy, other = written.data.with_name("copy"), written.data.with_name("other")
+    shutil.copytree(written.data, copy)
+    written.start()
+    of_the_view(written)
+    written.stop()
+    written.data.rename(other)
+    copy.rename(written.data)
+    written.start()
+    of_the_log(written)
+    written.stop()
+    shutil.rmtree(written.data / "view")
+    (other / "view").rename(written.data / "view")
+    status, out, _ = log_command("verify", written)
+    assert status == 3 and re.search(f"^DAMAGED {written.data}/view: .*{said}", out, re.MULTILINE), out
+
+
+def test_a_view_that_is_ahead_of_its_log_is_found(written):
+    written.stop()
+    copy = written.data.with_name("copy")
+    shutil.copytree(written.data, copy)
+    written.start()
+    put(written, "more")
+    written.stop()
+    shutil.rmtree(copy / "view")
+    (written.data / "view").rename(copy / "view")
+    shutil.rmtree(written.data)
+    copy.rename(written.data)
+    status, out, _ = log_command("verify", written)
+    last = int(re.search(r"commits to number (\d+),", out).group(1))
+    assert status == 3 and f"it holds commits up to {last + 1}, and the log has 1 to {last}" in out
+
+
+def test_a_log_without_a_view_is_whole(written):
+    written.stop()
+    shutil.rmtree(written.data / "view")
+    status, out, _ = log_command("verify", written)
+    assert status == 0 and "no view beside it: the server will make it" in out
+    written.start()
+    assert get(written, "a1")
+    written.stop()
+    assert "rows as the log has them" in log_command("verify", written)[1]
+
+
+# ---- other files ----
+
+
+def test_a_changed_access_key_is_damage(written):
+    """A bit of it would make its holders strangers."""
+    written.stop()
+    path = written.credentials_file
+    text = path.read_text(encoding="ascii")
+    assert re.fullmatch(r"\[default\]\n# check = [0-9a-f]{8}\naws_access_key_id = \S+\naws_secret_access_key = \S+\n", text)
+    for place in (text.index("aws_access_key_id = ") + 25, len(text) - 5, text.index("check = ") + 8):
+        flip(path, place, 0)
+        status, out, _ = log_command("verify", written)
+        assert status == 3 and f"DAMAGED {path} line 2: the check is not that of the key after it" in out
+        process = Process("serve", "--listen", "127.0.0.1:0", "--data", written.data, *SMALL)
+        assert process.wait() == 3 and "listening" not in process.out.text()
+        assert f"damaged data: {path} line 2: the check is not that of the key after it" in process.err.text()
+        flip(path, place, 0)
+    path.write_text(text[:-20], encoding="ascii")
+    assert log_command("verify", written)[0] == 3
+    path.write_text(text.replace(text.splitlines()[1] + "\n", "")[:-2] + "x\n", encoding="ascii")
+    written.start()
 
 
 # ---- dump ----

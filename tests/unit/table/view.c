@@ -79,6 +79,60 @@ static void a_manifest_that_lost_something_synced_is_damage(void)
     world_remove(&world);
 }
 
+/* RocksDB would take a record whose place holds zeros for the end of its block. */
+static void a_manifest_with_other_bytes_is_damage(void)
+{
+    struct world world;
+    char path[PATH_MAX];
+    struct stat status;
+    static const char zeros[64];
+    make_world(&world);
+    manifest_path(&world, path, "");
+    CHECK(stat(path, &status) == 0);
+    int fd = open(path, O_WRONLY);
+    CHECK(pwrite(fd, zeros, sizeof(zeros), status.st_size - (off_t)sizeof(zeros)) == sizeof(zeros));
+    close(fd);
+    CHECK(store_open(&world.options, &world.store, &world.report) == ERR_DAMAGED);
+    CHECK(strstr(world.report.log.reason, "holds other bytes than when it was last synced") !=
+          NULL);
+    world_remove(&world);
+}
+
+static void a_note_that_says_nothing_is_damage(void)
+{
+    struct world world;
+    char path[PATH_MAX];
+    uint8_t byte = 0;
+    make_world(&world);
+    manifest_path(&world, path, ".synced");
+    int fd = open(path, O_RDWR);
+    CHECK(pread(fd, &byte, 1, 1) == 1);
+    byte ^= 1;
+    CHECK(pwrite(fd, &byte, 1, 1) == 1);
+    CHECK(store_open(&world.options, &world.store, &world.report) == ERR_DAMAGED);
+    CHECK(strstr(world.report.log.reason, ".synced does not say how long") != NULL);
+    byte ^= 1;
+    CHECK(pwrite(fd, &byte, 1, 1) == 1);
+    close(fd);
+    check_item(&world);
+    world_remove(&world);
+}
+
+/* An older version noted the length alone. */
+static void a_note_without_a_checksum_is_taken(void)
+{
+    struct world world;
+    char path[PATH_MAX];
+    static const char zeros[500];
+    make_world(&world);
+    manifest_path(&world, path, ".synced");
+    int fd = open(path, O_WRONLY);
+    CHECK(pwrite(fd, zeros, sizeof(zeros), 12) == sizeof(zeros));
+    close(fd);
+    check_item(&world);
+    world_remove(&world);
+}
+
 static void a_manifest_without_a_note_is_taken_as_it_is(void)
 {
     struct world world;
@@ -118,6 +172,9 @@ int main(void)
 {
     RUN(an_end_of_the_manifest_that_was_not_synced_is_cut_off);
     RUN(a_manifest_that_lost_something_synced_is_damage);
+    RUN(a_manifest_with_other_bytes_is_damage);
+    RUN(a_note_that_says_nothing_is_damage);
+    RUN(a_note_without_a_checksum_is_taken);
     RUN(a_manifest_without_a_note_is_taken_as_it_is);
     RUN(notes_do_not_pile_up);
     return CHECK_RESULT();
