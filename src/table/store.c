@@ -1,8 +1,9 @@
 /* The store: opening and closing a data directory, and what all its threads share.
  *
  *   DATA/LOCK     held while a process has the directory; says which
- *   DATA/FORMAT   "headwater data 1", "epoch 1000": written first, so that a directory with other
- *                 contents and without it is refused
+ *   DATA/FORMAT   "headwater data 1", "epoch 1000", "check " and a CRC-32C of these lines: written
+ *                 first, so that a directory with other contents and without it is refused. Without
+ *                 a check, as an older version wrote it, it gets one
  *   DATA/log/     the truth                      DATA/view/    what it amounts to
  *
  * Opening is: lock, format, view, log, replay of what the view does not hold, threads. */
@@ -202,42 +203,55 @@ static enum err lock_directory(struct store *store, const char *data, struct sto
     return file_write(store->lock, text, (size_t)len, 0);
 }
 
-static struct bytes format_text(unsigned version, unsigned epoch, char text[FORMAT_TEXT_MAX])
+static struct bytes format_text(unsigned version, unsigned epoch, bool with_check,
+                                char text[FORMAT_TEXT_MAX])
 {
     int len = snprintf(text, FORMAT_TEXT_MAX, "headwater data %u\nepoch %u\n", version, epoch);
+    if (with_check) {
+        uint32_t crc = hash_crc32c(0, bytes_of(text, (size_t)len));
+        len += snprintf(text + len, FORMAT_TEXT_MAX - (size_t)len, "check %08x\n", crc);
+    }
     return bytes_of(text, (size_t)len);
 }
 
-static enum err write_format(const char *data, const char *path)
+static enum err write_format(const char *data, const char *path, unsigned epoch)
 {
     char text[FORMAT_TEXT_MAX];
-    TRY(file_write_all(path, format_text(FORMAT_VERSION, EPOCH_FIRST, text), 0600));
+    TRY(file_write_all(path, format_text(FORMAT_VERSION, epoch, true, text), 0600));
     return directory_sync(data);
 }
 
 /* Only the version is read of a file that another version wrote: what follows may be anything. */
-enum err store_read_format(const char *data, struct arena *arena, uint64_t *epoch_out,
-                           struct store_report *report)
+enum err store_read_format(const char *data, struct store_format *out, struct store_report *report)
 {
     char path[PATH_ROOM];
     unsigned version = 0;
     unsigned epoch = 0;
     char text[FORMAT_TEXT_MAX];
     struct bytes found;
+    struct arena arena;
     TRY(path_in(data, "FORMAT", path, sizeof(path)));
-    TRY(file_read_all(path, FORMAT_LEN_MAX, arena, &found));
+    arena_init(&arena, 0);
+    enum err err = file_read_all(path, FORMAT_LEN_MAX, &arena, &found);
+    if (err != OK) {
+        arena_fini(&arena);
+        return err;
+    }
     /* NOLINTNEXTLINE(cert-err34-c): as many digits as fit are asked for. */
     int fields = sscanf((const char *)found.ptr, "headwater data %9u\nepoch %9u", &version, &epoch);
+    bool checked = bytes_equal(found, format_text(version, epoch, true, text));
+    bool sound = fields == 2 && epoch >= EPOCH_FIRST && epoch <= 9999 &&
+                 (checked || bytes_equal(found, format_text(version, epoch, false, text)));
+    arena_fini(&arena);
     if (fields >= 1 && version != FORMAT_VERSION) {
         return damaged(report, path,
                        "written by a version of Headwater that this one does not "
                        "know: start that version or a newer one");
     }
-    if (fields != 2 || epoch < EPOCH_FIRST || epoch > 9999 ||
-        !bytes_equal(found, format_text(version, epoch, text))) {
+    if (!sound) {
         return damaged(report, path, "it cannot be read as the format of a data directory");
     }
-    *epoch_out = epoch;
+    *out = (struct store_format){.epoch = epoch, .checked = checked};
     return OK;
 }
 
@@ -245,18 +259,18 @@ static enum err check_format(struct store *store, const char *data, struct store
 {
     char path[PATH_ROOM];
     char log[PATH_ROOM];
+    struct store_format format = {.epoch = EPOCH_FIRST};
     TRY(path_in(data, "FORMAT", path, sizeof(path)));
     TRY(path_in(data, "log", log, sizeof(log)));
     if (file_exists(path)) {
-        return store_read_format(data, &store->names, &store->epoch, report);
-    }
-    if (file_exists(log)) {
+        TRY(store_read_format(data, &format, report));
+    } else if (file_exists(log)) {
         return damaged(report, path,
                        "it is missing beside a log: restore it, or use another "
                        "data directory");
     }
-    store->epoch = EPOCH_FIRST;
-    return write_format(data, path);
+    store->epoch = format.epoch;
+    return format.checked ? OK : write_format(data, path, format.epoch);
 }
 
 static enum err open_view(struct store *store, const struct store_options *options,

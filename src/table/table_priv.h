@@ -394,8 +394,13 @@ struct store {
     struct counters counters;
 };
 
+/* What DATA/FORMAT says. checked: with a check, and right. */
+struct store_format {
+    unsigned epoch;
+    bool checked;
+};
 /* ERR_NOT_FOUND: there is none. ERR_DAMAGED with the report filled. */
-MUST_USE enum err store_read_format(const char *data, struct arena *arena, uint64_t *epoch,
+MUST_USE enum err store_read_format(const char *data, struct store_format *out,
                                     struct store_report *report);
 /* Ends the process through store_on_fatal's callback. */
 _Noreturn void store_die(int status, const char *file, const char *reason);

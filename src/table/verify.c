@@ -93,13 +93,10 @@ enum err store_verify(const char *data, struct store_verify *out)
 /* A log alone, without a view, may have been copied without it. */
 static enum err check_format(const char *data, struct store_verify *out)
 {
-    struct arena arena;
     struct store_report report = {0};
+    struct store_format format;
     char view[4096];
-    uint64_t epoch = 0;
-    arena_init(&arena, 0);
-    enum err err = store_read_format(data, &arena, &epoch, &report);
-    arena_fini(&arena);
+    enum err err = store_read_format(data, &format, &report);
     if (err == ERR_DAMAGED) {
         return damaged(out, report.log.file, report.log.reason);
     }

@@ -146,13 +146,12 @@ static void a_format_that_is_not_ours_is_refused(void)
         "headwater data 2\nepoch 1000\n", "headwater data 7\nfeatures: of a later time\n",
         ("headwater data 12\nepoch 1000\nand more than this version would ever write: "
          "0123456789012345678901234567890123456789012345678901234567890123456789\n")};
-    static const char *const unreadable[] = {"",
-                                             "epoch 1000\n",
-                                             "headwater data 1\n",
-                                             "headwater data 1\nepoch 7\n",
-                                             "headwater data 1\nepoch 1000\nand more\n",
-                                             "headwater data 1\nepoch 4294968296\n",
-                                             "headwater data 1 epoch 1000\n"};
+    static const char *const unreadable[] = {
+        "", "epoch 1000\n", "headwater data 1\n", "headwater data 1\nepoch 7\n",
+        "headwater data 1\nepoch 1000\nand more\n", "headwater data 1\nepoch 4294968296\n",
+        "headwater data 1 epoch 1000\n",
+        /* a changed epoch with the check of another */
+        "headwater data 1\nepoch 1001\ncheck 1db03e8d\n"};
     struct world world;
     char path[96];
     world_init(&world);
