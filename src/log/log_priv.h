@@ -293,6 +293,8 @@ struct frame_reader {
     uint64_t window_at;
     size_t window_len;
     size_t window_cap;
+    enum err failed; /* of the last read from the disk: where only "is it there" is asked, damage
+                        must not be made of it */
 };
 MUST_USE enum err frame_reader_open(struct frame_reader *reader, const char *path, uint64_t segment,
                                     uint64_t log_id);

@@ -53,7 +53,8 @@ enum err frame_reader_bytes(struct frame_reader *reader, uint64_t offset, size_t
         }
         size_t got;
         reader->window_len = 0;
-        TRY(file_read(reader->fd, reader->window, want, offset, &got));
+        reader->failed = file_read(reader->fd, reader->window, want, offset, &got);
+        TRY(reader->failed);
         reader->window_at = offset;
         reader->window_len = got;
         if (got < len) {
@@ -388,6 +389,7 @@ enum err scan_list(struct scan *scan)
                                        "It belongs to another log than the file id beside it");
                 }
             }
+            err = err != OK ? err : reader.failed;
             frame_reader_close(&reader);
         }
         segment_add(log, segment);
@@ -435,6 +437,7 @@ static enum err measure(struct scan *scan, struct segment *segment)
         segment->index_at = at;
     }
     frame_reader_close(&reader);
+    TRY(reader.failed);
     return ended ? OK
                  : scan_damage(scan, segment->number, at,
                                "A frame in the middle of the log is damaged");
@@ -520,7 +523,7 @@ static enum err is_in_use(struct scan *scan, const struct segment *segment, bool
         *in_use |= !is_zero(sector);
     }
     frame_reader_close(&reader);
-    return err;
+    return err != OK ? err : reader.failed;
 }
 
 static enum err check_later(struct scan *scan, const struct segment *segment, uint64_t at)
@@ -566,6 +569,7 @@ static enum err judge_end(struct scan *scan, struct segment *segment, struct fra
     if (scan_is_cut(scan, reader, at)) {
         return scan_damage(scan, segment->number, at, "The file is cut short");
     }
+    TRY(reader->failed);
     TRY(check_later(scan, segment, at));
     if (scan->commit < flushed) {
         return scan_damage(scan, segment->number, at,

@@ -173,6 +173,7 @@ static enum err verify_end(struct verify *verify, const struct segment *segment,
     if (scan_is_cut(scan, reader, at)) {
         return scan_damage(scan, segment->number, at, "The file is cut short");
     }
+    TRY(reader->failed);
     scan->report->torn_end = dirty_end > at;
     scan->report->offset = dirty_end > at ? at : 0;
     if (dirty_end > at) {

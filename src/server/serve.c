@@ -252,7 +252,7 @@ static int open_store(struct server *server)
     default:
         fprintf(stderr, "headwater: cannot open the data directory %s: %s: %s\n", config->data,
                 err_text(err), open_failure(server));
-        return EXIT_FAILED;
+        return err == ERR_IO ? EXIT_DISK : EXIT_FAILED;
     }
 }
 
@@ -303,7 +303,7 @@ static int open_loops(struct server *server, struct managed_set *managed)
     if (err != OK) {
         fprintf(stderr, "headwater: cannot prepare the chat tables in %s: %s\n", config->data,
                 err_text(err));
-        return EXIT_FAILED;
+        return err == ERR_IO ? EXIT_DISK : EXIT_FAILED;
     }
     server->loops = mem_zalloc(count, sizeof(*server->loops));
     server->changes.server = server;

@@ -216,6 +216,11 @@ enum err read_current(const std::string &dir, bool has_tables, std::string *mani
 
 // ---- the files ----
 
+void add_name(void *names, const char *name)
+{
+    static_cast<std::vector<std::string> *>(names)->emplace_back(name);
+}
+
 class Manifest : public FSWritableFileOwnerWrapper
 {
   public:
@@ -314,6 +319,26 @@ class Files : public FileSystemWrapper
             IGNORE(file_remove((path + kSynced).c_str())); // view_files_prepare removes it
         }
         return status;
+    }
+
+    // RocksDB's own takes a directory whose reading fails for one that ends there.
+    IOStatus GetChildren(const std::string &dir, const IOOptions &, std::vector<std::string> *names,
+                         IODebugContext *) override
+    {
+        names->clear();
+        enum err err = directory_list(dir.c_str(), add_name, names);
+        return err == OK              ? IOStatus::OK()
+               : err == ERR_NOT_FOUND ? IOStatus::PathNotFound(dir)
+                                      : IOStatus::IOError("cannot be listed", dir);
+    }
+
+    IOStatus GetChildrenFileAttributes(const std::string &dir, const IOOptions &options,
+                                       std::vector<FileAttributes> *result,
+                                       IODebugContext *debug) override
+    {
+        // Not the wrapper's, which asks the file system below for the names.
+        return FileSystem::GetChildrenFileAttributes( // NOLINT(bugprone-parent-virtual-call)
+            dir, options, result, debug);
     }
 
     IOStatus RenameFile(const std::string &from, const std::string &to, const IOOptions &options,

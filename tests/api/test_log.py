@@ -408,6 +408,33 @@ def test_a_missing_segment_is_refused(written):
     assert get(written, "a1")
 
 
+@pytest.mark.skipif(headwater.PRESET in ("asan", "tsan"), reason="a sanitizer's library must be loaded first")
+@pytest.mark.parametrize("kind", ["read:EIO", "readdir:EIO", "open:EIO", "write:EIO", "sync:EIO", "rename:EIO"])
+def test_a_disk_that_fails_at_a_start_is_not_called_damage(written, kind):
+    """Whichever call it is: the start ends with status 4 and a file and a cause, or needed it not. Nothing was lost by it."""
+    written.kill()
+    reached = number = 0
+    while reached == number:
+        number += 1 + number // 4
+        data = written.data.with_name("data of one")
+        shutil.rmtree(data, ignore_errors=True)
+        shutil.copytree(written.data, data)
+        process = Process("serve", "--listen", "127.0.0.1:0", "--data", data, *SMALL, environment={
+            "HWFAIL": f"{kind}:{number}", "HWFAIL_ROOT": str(data), "HWFAIL_HIT": str(data.with_name("hit")),
+            "LD_PRELOAD": str(headwater.program("libhwfail.so"))})
+        if process.out.wait_for(r"^listening url="):
+            process.kill()
+        else:
+            assert process.wait() == 4, f"{kind}:{number}: {process.err.text()}"
+            assert re.search(f"^headwater: .*{data}", process.err.text(), re.MULTILINE), process.err.text()
+        if data.with_name("hit").exists():
+            data.with_name("hit").unlink()
+            reached = number
+    assert reached > 0
+    written.start()
+    assert get(written, "a1")
+
+
 @pytest.mark.parametrize("change", [None, b"0123456789abcdef", b"", b"garbage"])
 def test_a_log_without_its_id_is_refused(written, change):
     written.kill()

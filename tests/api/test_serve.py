@@ -163,7 +163,7 @@ def test_a_data_directory_that_cannot_be_opened(tmp_path):
     (tmp_path / "file").write_text("")
     status, said = refused("--listen", "127.0.0.1:0", "--data", tmp_path / "file")
     told = [line for line in said.splitlines() if line.startswith("headwater: ")]
-    assert status == 1
+    assert status == 4
     assert told == [f"headwater: cannot open the data directory {tmp_path}/file: input or output failed: "
                     f"open of {tmp_path}/file/LOCK: Not a directory"]
 
