@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"item", command_item, "get, put, delete, query and scan items"},
     {"key", command_key, "make, list, disable and delete access keys"},
     {"log", command_log, "verify or dump a log without the server"},
+    {"doctor", command_doctor, "check disk, limits, clock and memory for a data directory"},
     {"describe-operations", command_describe_operations, "print every operation's fields as JSON"},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -131,6 +132,17 @@ static int help_of(const char *name)
                "that is there. A change holds\n"
                "from its answer on. The secret is shown by create, this once. " WHERE "\n\n"
                "Example: headwater key create reader --policy read.json\n");
+    } else if (strcmp(name, "doctor") == 0) {
+        printf(
+            "Usage: headwater doctor [--data DIR]\n\n"
+            "Looks whether a server would do well on DIR (default ./data, which need not exist): "
+            "room and file system of\n"
+            "the volume, what a sync costs, direct access, open files, clock, memory. Each "
+            "finding is a line that begins\n"
+            "with OK, WARN or FAIL and says what to change; in a pipe it is a line of JSON. It "
+            "writes one small file and\n"
+            "removes it; a server may run meanwhile. Status 1: something is FAIL.\n\n"
+            "Example: headwater doctor --data /var/lib/headwater\n");
     } else if (strcmp(name, "log") == 0) {
         printf("Usage: headwater log verify|dump --data DIR\n\n"
                "verify reads every byte of the log and of the view's files, compares the view with "

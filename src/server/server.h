@@ -100,6 +100,7 @@ int command_table(int argc, char **argv);
 int command_item(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_log(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_describe_operations(int argc, char **argv);
 
 enum exit_status {

@@ -1,6 +1,7 @@
 /* The two clocks, and the test clock of builds with hooks. */
 #include "sys/clock.h"
 
+#include <sys/timex.h>
 #include <time.h>
 
 #ifdef HW_TEST_HOOKS
@@ -45,6 +46,15 @@ uint64_t clock_unset_ms(const struct clock_base *base)
     ms += (uint64_t)(test_shift_ms() - base->shift_ms);
 #endif
     return ms;
+}
+
+enum clock_kept clock_is_kept(void)
+{
+    struct timex state = {0};
+    if (adjtimex(&state) < 0) {
+        return CLOCK_KEPT_UNKNOWN;
+    }
+    return (state.status & STA_UNSYNC) == 0 ? CLOCK_KEPT : CLOCK_NOT_KEPT;
 }
 
 #ifdef HW_TEST_HOOKS

@@ -12,6 +12,10 @@ uint64_t clock_wall_ms(void);
 /* Nanoseconds since some fixed point, never backwards. */
 uint64_t clock_mono_ns(void);
 
+/* Does the kernel say that something keeps the wall clock right? */
+enum clock_kept { CLOCK_KEPT, CLOCK_NOT_KEPT, CLOCK_KEPT_UNKNOWN };
+enum clock_kept clock_is_kept(void);
+
 /* A moment by both clocks. */
 struct clock_base {
     uint64_t wall_ms;

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -105,6 +106,71 @@ uint64_t process_resident_bytes(void)
     }
     (void)fclose(file);
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* The first number of a file; 0: none. */
+static uint64_t number_in(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[64] = "";
+    if (file != NULL) {
+        (void)!fgets(line, sizeof(line), file);
+        (void)fclose(file);
+    }
+    return line[0] >= '0' && line[0] <= '9' ? strtoull(line, NULL, 10) : 0;
+}
+
+/* The least of the group's own limit and those above it, which are in the directories above. */
+static uint64_t least_limit(char *path, size_t room)
+{
+    uint64_t least = 0;
+    for (size_t len = strlen(path); len >= strlen("/sys/fs/cgroup");) {
+        snprintf(path + len, room - len, "/memory.max");
+        uint64_t limit = number_in(path);
+        least = limit > 0 && (least == 0 || limit < least) ? limit : least;
+        while (len > 0 && path[len - 1] != '/') {
+            len--;
+        }
+        len -= len > 0;
+        path[len] = 0;
+    }
+    return least;
+}
+
+uint64_t process_memory_limit(void)
+{
+    char path[4096] = "/sys/fs/cgroup";
+    char line[2048] = "";
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "0::/", 4) == 0) {
+            line[strcspn(line, "\n")] = 0;
+            snprintf(path, sizeof(path), "/sys/fs/cgroup%s", line[4] == 0 ? "" : line + 3);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    uint64_t limit = least_limit(path, sizeof(path));
+    uint64_t older = number_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    limit = limit == 0 ? older : limit;
+    return limit > (uint64_t)1 << 60 ? 0 : limit; /* so older kernels say that there is none */
+}
+
+uint64_t process_memory_left(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[128];
+    uint64_t kilobytes = 0;
+    while (file != NULL && kilobytes == 0 && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "MemAvailable:", 13) == 0) {
+            kilobytes = strtoull(line + 13, NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return kilobytes << 10;
 }
 
 uint64_t process_id(void)

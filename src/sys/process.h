@@ -28,6 +28,10 @@ void process_raise_signal(int number);
 const char *process_variable(const char *name);
 /* Bytes of resident memory; 0 when unknown. */
 uint64_t process_resident_bytes(void);
+/* How much memory this process may use at most, by its control group; 0: no limit is known. */
+uint64_t process_memory_limit(void);
+/* Bytes of memory that the machine could give at once; 0 when unknown. */
+uint64_t process_memory_left(void);
 uint64_t process_id(void);
 /* Microseconds of processor time, user and system. */
 uint64_t process_cpu_us(void);
