@@ -390,7 +390,7 @@ bool job_failed(struct job *job)
         return false;
     }
     bool busy = code == FAULT_THROUGHPUT_EXCEEDED || code == FAULT_DISK_FULL ||
-                code == FAULT_THROTTLING || code == FAULT_UNAVAILABLE ||
+                code == FAULT_LOG_FULL || code == FAULT_THROTTLING || code == FAULT_UNAVAILABLE ||
                 code == FAULT_TRANSACTION_CONFLICT;
     if (!busy) {
         NOTE(NOTE_ERROR, "chat.store", NOTE_S("operation", job->call.op->name),

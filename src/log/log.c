@@ -513,5 +513,7 @@ void log_figures(const struct log *log, struct log_figures *out)
         (struct log *)(uintptr_t)log; /* the mutex is taken, nothing else changes */
     pthread_mutex_lock(&locked->mutex);
     *out = log->figures;
+    out->disk_bytes = log->disk_bytes;
+    out->budget_bytes = log->options.budget_bytes;
     pthread_mutex_unlock(&locked->mutex);
 }

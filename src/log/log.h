@@ -83,6 +83,7 @@ struct log_options {
     uint64_t segment_bytes; /* 64 MiB; at least 256 KiB */
     uint64_t flushed;       /* what the view holds, from its own files */
     size_t tail_bytes;      /* newest records kept in memory: 16 MiB */
+    uint64_t budget_bytes;  /* of all segment files; 0: as many as the disk takes */
     bool buffered;          /* never O_DIRECT */
     struct log_directory directory;
 };
@@ -137,10 +138,12 @@ void log_record_add(struct log *log, uint8_t kind, uint64_t stream, uint64_t key
 /* Bytes of the group so far. */
 size_t log_group_bytes(const struct log *log);
 /* Writes the group as one frame and syncs it; a group without commits does nothing. ERR_FULL: no
- * segment could be prepared, nothing was written, the group is dropped whole and its numbers are
- * free again; the caller may go on. Any other error: nothing may be acknowledged and the process
- * must end. */
+ * segment could be prepared, or the budget has no room for one (log_over_budget), nothing was
+ * written, the group is dropped whole and its numbers are free again; the caller may go on. Any
+ * other error: nothing may be acknowledged and the process must end. */
 MUST_USE enum err log_append(struct log *log);
+/* Was its newest ERR_FULL the budget's, and not the disk's? */
+bool log_over_budget(const struct log *log);
 /* Everything up to `commit` may be shown: the tail has it, followers with records in it are woken.
  */
 void log_publish(struct log *log, uint64_t commit);
@@ -158,6 +161,9 @@ uint64_t log_unflushed_bytes(const struct log *log);
 /* Segments wholly at or below `commit`, and flushed, may be deleted: all streams' trim points are
  * past it. */
 void log_set_trim(struct log *log, uint64_t commit);
+/* Bytes that may still be written: into segments that are there and those that the budget lets be
+ * made; UINT64_MAX without a budget. What a frame leaves at the end of a segment is lost of it. */
+uint64_t log_room(const struct log *log);
 /* The newest commit whose frame is older than time_ms, for retention; 0 if none. */
 uint64_t log_commit_before(struct log *log, uint64_t time_ms);
 /* The first commit still held (1 in a young log). */
@@ -171,6 +177,8 @@ struct log_figures {
     uint64_t syncs; /* of frames */
     uint64_t segments;
     uint64_t segments_ready;
+    uint64_t disk_bytes; /* of all segment files */
+    uint64_t budget_bytes;
     uint64_t tail_bytes;
     uint64_t tail_first_commit;
     uint64_t write_ns_total;

@@ -173,6 +173,9 @@ struct log {
     struct segment **by_number; /* the same ones */
     size_t segment_count;
     size_t segment_cap;
+    uint64_t disk_bytes;   /* sum of their sizes */
+    bool unfit;            /* the budget had no room for the newest preparation */
+    bool over_budget;      /* nor for the newest that log_append waited for */
     uint64_t removals;     /* segments that went: what was said of segments before may be wrong */
     uint64_t settled;      /* no segment below this number wants its index */
     uint64_t wanted_bytes; /* least size of the next segment to prepare */

@@ -16,6 +16,8 @@
 #define RETRY_MS 200 /* a full disk is looked at again */
 
 static void worker_run(void *arg);
+static struct segment *first_ready(const struct log *log);
+static bool fits_budget(const struct log *log, uint64_t size, uint64_t bytes);
 static bool worker_prepare(struct log *log);
 static bool worker_index(struct log *log);
 static bool wants_index(const struct segment *segment);
@@ -71,6 +73,7 @@ void segments_stop(struct log *log)
 void segment_add(struct log *log, struct segment *segment)
 {
     segment->next = NULL;
+    log->disk_bytes += segment->size;
     if (log->last == NULL) {
         log->first = segment;
     } else {
@@ -92,11 +95,42 @@ void segment_drop(struct log *log, struct segment *segment)
     *(before == NULL ? &log->first : &before->next) = segment->next;
     log->last = log->last == segment ? before : log->last;
     log->segment_count--;
+    log->disk_bytes -= segment->size;
     memmove(log->by_number + at, log->by_number + at + 1,
             (log->segment_count - at) * sizeof(struct segment *));
     log->removals++;
     index_free(segment->index);
     mem_free(segment);
+}
+
+static void segment_resize(struct log *log, struct segment *segment, uint64_t size)
+{
+    log->disk_bytes = log->disk_bytes - segment->size + size;
+    segment->size = size;
+}
+
+uint64_t log_room(const struct log *log)
+{
+    struct log *locked =
+        (struct log *)(uintptr_t)log; /* the mutex is taken, nothing else changes */
+    uint64_t budget = log->options.budget_bytes;
+    if (budget == 0) {
+        return UINT64_MAX;
+    }
+    pthread_mutex_lock(&locked->mutex);
+    const struct segment *ready = first_ready(log);
+    uint64_t taken = log->open->used + END_ROOM;
+    uint64_t left = budget > log->disk_bytes ? budget - log->disk_bytes : 0;
+    uint64_t room = log->open->size > taken ? log->open->size - taken : 0;
+    room += ready == NULL ? 0 : ready->size;
+    room += left / log->options.segment_bytes * log->options.segment_bytes;
+    pthread_mutex_unlock(&locked->mutex);
+    return room;
+}
+
+bool log_over_budget(const struct log *log)
+{
+    return log->over_budget;
 }
 
 void segments_free(struct log *log)
@@ -210,6 +244,7 @@ enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
         pthread_cond_signal(&log->worker_wake);
         *out = next;
     }
+    log->over_budget = err == ERR_FULL && log->unfit;
     log->wanted_bytes = log->options.segment_bytes;
     pthread_mutex_unlock(&log->mutex);
     return err;
@@ -237,11 +272,20 @@ static void worker_run(void *arg)
     pthread_mutex_unlock(&log->mutex);
 }
 
+/* May a segment of some size, 0 where there is none, become one of so many bytes? */
+static bool fits_budget(const struct log *log, uint64_t size, uint64_t bytes)
+{
+    uint64_t budget = log->options.budget_bytes;
+    uint64_t others = log->disk_bytes - size;
+    return budget == 0 || (others <= budget && bytes <= budget - others);
+}
+
 /* One segment ahead, large enough for what waits: one that is too small is made again under its
  * number, so that numbers stay in the order of commits. Until then it has no room for anybody: a
  * frame written into it would go with the file that is replaced. On a full disk the smaller file is
- * still there; after any other failure it is made again before it is used, since the name may stand
- * for a file that a power cut takes away. Called and returns under the mutex; so do the others. */
+ * still there, and so it is where the budget has no room; after any other failure it is made again
+ * before it is used, since the name may stand for a file that a power cut takes away. Called and
+ * returns under the mutex; so do the others. */
 static bool worker_prepare(struct log *log)
 {
     struct segment *ready = first_ready(log);
@@ -253,14 +297,20 @@ static bool worker_prepare(struct log *log)
     uint64_t number = ready != NULL ? ready->number : log->last == NULL ? 1 : log->last->number + 1;
     uint64_t size = ready != NULL ? ready->size : 0;
     struct segment *made = NULL;
+    log->unfit = !fits_budget(log, size, bytes);
+    if (log->unfit) {
+        log->worker_error = ERR_FULL;
+        pthread_cond_broadcast(&log->segment_ready);
+        return false;
+    }
     if (ready != NULL) {
-        ready->size = 0;
+        segment_resize(log, ready, 0);
     }
     pthread_mutex_unlock(&log->mutex);
     enum err err = segment_make(log, number, bytes, &made);
     pthread_mutex_lock(&log->mutex);
     if (ready != NULL) {
-        ready->size = err == OK ? made->size : err == ERR_FULL ? size : 0;
+        segment_resize(log, ready, err == OK ? made->size : err == ERR_FULL ? size : 0);
         mem_free(made);
     } else if (err == OK) {
         segment_add(log, made);
@@ -311,7 +361,7 @@ static bool worker_index(struct log *log)
     }
     pthread_mutex_lock(&log->mutex);
     segment->index_at = copy.index_at;
-    segment->size = copy.size;
+    segment_resize(log, segment, copy.size);
     if (err != OK) {
         NOTE(NOTE_WARN, "log.index_not_written", NOTE_U("segment", segment->number),
              NOTE_S("error", err_text(err)));

@@ -130,7 +130,7 @@ static void task_done(struct task *task, enum err err)
         ASSERT(call->fault.code != FAULT_NONE);
         break;
     case ERR_FULL:
-        call->fault = (struct fault){.code = FAULT_DISK_FULL};
+        call->fault = (struct fault){.code = task->over_budget ? FAULT_LOG_FULL : FAULT_DISK_FULL};
         break;
     case ERR_RANGE:
         call->fault = (struct fault){.code = FAULT_THROUGHPUT_EXCEEDED};

@@ -143,8 +143,8 @@ MUST_USE enum err op_decode(struct op_call *call, struct json root);
  * memory. */
 bool op_accesses(const struct op_call *call, op_access_visit *visit, void *arg);
 /* Runs the call: op, arena, in and done must be set. Errors of the world become FAULT_INTERNAL,
- * throttles FAULT_THROUGHPUT_EXCEEDED or, for a full disk, FAULT_DISK_FULL. done may be called
- * before it returns. */
+ * throttles FAULT_THROUGHPUT_EXCEEDED or, for a full disk, FAULT_DISK_FULL or FAULT_LOG_FULL. done
+ * may be called before it returns. */
 void op_start(struct lane *lane, struct op_call *call);
 /* The answer's JSON and HTTP status, of a success or a fault. */
 unsigned op_encode(const struct op_call *call, struct buf *out);

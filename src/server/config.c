@@ -4,6 +4,7 @@
 
 #include "sys/file.h"
 #include "sys/process.h"
+#include "table/table.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -45,6 +46,7 @@ struct loading {
 static enum err load_flags(struct loading *loading, int argc, char **argv, const char **file);
 static enum err load_variables(struct loading *loading);
 static enum err load_file(struct loading *loading, const char *path);
+static enum err check_budget(struct loading *loading);
 static const struct option *option_find(struct bytes key);
 static enum err option_set(struct loading *loading, const struct option *option, struct bytes text,
                            const char *source);
@@ -72,7 +74,24 @@ enum err config_load(int argc, char **argv, struct arena *arena, struct config *
         TRY(load_file(&loading, file));
     }
     TRY(load_variables(&loading));
-    return load_flags(&loading, argc, argv, &file);
+    TRY(load_flags(&loading, argc, argv, &file));
+    return check_budget(&loading);
+}
+
+static enum err check_budget(struct loading *loading)
+{
+    const struct config *config = loading->config;
+    uint64_t segment = config->segment_bytes == 0 ? 64u << 20 : config->segment_bytes;
+    uint64_t least = STORE_BUDGET_SEGMENTS * segment;
+    if (config->log_budget == 0 || config->log_budget >= least) {
+        return OK;
+    }
+    snprintf(loading->why, loading->room,
+             "option log-budget is %llu: it must be 0, or %llu at least, %u segments of "
+             "segment-bytes",
+             (unsigned long long)config->log_budget, (unsigned long long)least,
+             STORE_BUDGET_SEGMENTS);
+    return ERR_INVALID;
 }
 
 /* --config is no row of the table, as a file cannot name another. */

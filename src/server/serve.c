@@ -217,6 +217,7 @@ static int open_store(struct server *server)
         .flush_bytes = config->flush_bytes,
         .throttle_bytes = config->throttle_bytes,
         .tail_bytes = config->tail_bytes,
+        .log_budget = config->log_budget,
         .read_workers = (unsigned)config->read_workers,
         .retention_ms = config->retention_ms,
     };

@@ -59,7 +59,7 @@ static enum err evaluate_here(struct committer *committer, struct task *task);
 static void evaluate_twice(struct committer *committer, struct task *task);
 static bool is_same_change(const struct change *left, const struct change *right);
 static bool has_room(const struct committer *committer, const struct task *task);
-static bool has_space(const struct committer *committer, const struct task *task);
+static bool has_space(const struct committer *committer, struct task *task);
 static void add_commit(struct committer *committer, struct task *task);
 static void show_group(struct committer *committer);
 static void drop_group(struct committer *committer, enum err err);
@@ -323,10 +323,15 @@ static bool has_room(const struct committer *committer, const struct task *task)
             log_group_bytes(committer->store->log) + task->changes.bytes <= GROUP_BYTES_MAX);
 }
 
-/* When the disk runs out, what adds to it is refused first, and deletes last. */
-static bool has_space(const struct committer *committer, const struct task *task)
+/* When the disk or the log's budget runs out, what adds to it is refused first, and deletes last.
+ */
+static bool has_space(const struct committer *committer, struct task *task)
 {
-    unsigned space = atomic_load_explicit(&committer->store->space, memory_order_relaxed);
+    const struct store *store = committer->store;
+    unsigned space = atomic_load_explicit(&store->space, memory_order_relaxed);
+    unsigned use = store_budget_use(store, log_group_bytes(store->log) + task->changes.bytes);
+    task->over_budget = use >= SPACE_DELETES && use > space;
+    space = task->over_budget ? use : space;
     for (const struct change *change = task->changes.first;
          space == SPACE_DELETES && change != NULL; change = change->next) {
         if (change->new_item.len > 0 || change->kind == KIND_RECORD_TABLE) {
@@ -430,8 +435,10 @@ static void show_catalogue(struct committer *committer)
  * happen. */
 static void drop_group(struct committer *committer, enum err err)
 {
+    bool over_budget = log_over_budget(committer->store->log);
     for (struct message *each = committer->group.oldest; each != NULL; each = each->next) {
         task_of(each)->outcome = err;
+        task_of(each)->over_budget = over_budget;
         task_of(each)->commit = 0;
     }
     catalogue_unpin(committer->catalogue);

@@ -18,6 +18,7 @@ struct keeper {
     struct thread thread;
     struct event flush_event;
     struct event event;
+    unsigned budget_use;   /* as it was told last; the keeper's own */
     _Atomic bool stopping; /* set before the events are signalled, read after them */
     bool compaction_waits; /* as last noted */
 };
@@ -25,6 +26,7 @@ struct keeper {
 static void run_flusher(void *arg);
 static void run_keeper(void *arg);
 static void watch_view(struct keeper *keeper);
+static void watch_budget(struct keeper *keeper);
 
 struct keeper *keeper_open(struct store *store)
 {
@@ -131,6 +133,38 @@ static void watch_view(struct keeper *keeper)
     note_compaction(keeper);
     atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
     store_watch_space(store);
+    watch_budget(keeper);
+}
+
+unsigned store_budget_use(const struct store *store, uint64_t bytes)
+{
+    if (store->log_budget == 0) {
+        return 0;
+    }
+    uint64_t room = log_room(store->log);
+    uint64_t left = room < bytes ? 0 : room - bytes;
+    return left == 0                      ? SPACE_NONE
+           : left < store->log_reserve     ? SPACE_DELETES
+           : left < store->log_budget / 10 ? SPACE_SLOW
+                                           : SPACE_AMPLE;
+}
+
+static void watch_budget(struct keeper *keeper)
+{
+    struct store *store = keeper->store;
+    unsigned use = store_budget_use(store, 0);
+    if (use == keeper->budget_use) {
+        return;
+    }
+    struct log_figures figures;
+    log_figures(store->log, &figures);
+    keeper->budget_use = use;
+    NOTE(NOTE_WARN, "log.budget", NOTE_U("used", figures.disk_bytes),
+         NOTE_U("budget", store->log_budget),
+         NOTE_S("writes", use == 0   ? "taken"
+                          : use == 1 ? "slowed"
+                          : use == 2 ? "refused but deletes"
+                                     : "refused"));
 }
 
 /* A volume that cannot be asked is taken to have room: the log says when it has none. */

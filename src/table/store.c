@@ -113,6 +113,12 @@ static void set_sizes(struct store *store, const struct store_options *options)
     store->tail_bytes = or_default(options->tail_bytes, part == 0 ? 16 * MIB : part / 2);
     store->memtable_bytes = or_default(options->memtable_bytes, unit);
     store->flush_bytes = or_default(options->flush_bytes, unit);
+    /* Segments go when they are flushed, so that much less than the budget may be unflushed. */
+    store->log_budget = options->log_budget;
+    store->log_reserve = options->log_budget / 64;
+    if (store->log_budget > 0 && store->flush_bytes > store->log_budget / 4) {
+        store->flush_bytes = store->log_budget / 4;
+    }
     store->throttle_bytes = or_default(options->throttle_bytes, 4 * unit);
     /* A few memtables and segments: what is on its way to the disk when writes are refused. */
     store->reserve_bytes = 3 * store->memtable_bytes + 2 * store->segment_bytes;
@@ -309,6 +315,7 @@ static enum err open_log(struct store *store, const struct store_options *option
         .id = fresh ? 0 : state->log_id,
         .flushed = state->applied,
         .tail_bytes = (size_t)store->tail_bytes,
+        .budget_bytes = options->log_budget,
         .directory = directory_for_log(store->directory),
     };
     TRY(log_open(&log, &store->log, &report->log));
@@ -535,6 +542,7 @@ unsigned store_pressure(struct store *store)
                                                                    : 0;
     unsigned space = atomic_load_explicit(&store->space, memory_order_relaxed);
     pressure = pressure == 0 && space != SPACE_AMPLE ? 1 : pressure;
+    of_log = of_log == 0 && store_budget_use(store, 0) > 0 ? 1 : of_log;
     return of_log > pressure ? of_log : pressure;
 }
 

@@ -82,6 +82,10 @@ const struct stream *catalogue_next_stream(const struct catalogue *catalogue, st
 
 /* ---- the store ---- */
 
+/* A budget of the log holds so many segments at least: one is written, one is ready, and what is
+ * flushed may be trimmed. */
+#define STORE_BUDGET_SEGMENTS 8u
+
 struct store_options {
     const char *data;      /* the data directory: LOCK, FORMAT, log/, view/ are made in it */
     struct bytes region;   /* for ARNs */
@@ -95,6 +99,7 @@ struct store_options {
     uint64_t throttle_bytes; /* so much throttles writes */
     uint64_t cache_bytes;   /* block cache, before the page cache; 0: 64 MiB, or memory_bytes / 8 */
     uint64_t tail_bytes;    /* 0: 16 MiB, or memory_bytes / 32 */
+    uint64_t log_budget;    /* bytes of the log's files; 0: none. At least STORE_BUDGET_SEGMENTS */
     unsigned read_workers;  /* 0: 4 */
     uint64_t retention_ms;  /* 0: 24 h of stream records, where a table has no period of its own */
     bool repeat_evaluation; /* test: every proposal is evaluated again on the committer, same bytes
@@ -200,6 +205,7 @@ struct task {
     uint64_t token_ms;   /* the same, by the clock of tokens */
     uint64_t commit;     /* of its changes; 0 if there were none */
     bool writes;         /* false: never goes to the committer */
+    bool over_budget;    /* of ERR_FULL: it is the log's budget that has no room, not the disk */
     /* table's own */
     uint64_t seen;
     struct changes changes;

@@ -361,6 +361,8 @@ struct store {
     uint64_t tail_bytes;
     uint64_t flush_bytes;
     uint64_t throttle_bytes;
+    uint64_t log_budget;  /* 0: none */
+    uint64_t log_reserve; /* of it: for what adds no item */
     bool repeat_evaluation;
     int lock; /* descriptor of LOCK */
 
@@ -444,6 +446,8 @@ void store_trim(struct store *store, uint64_t now_ms);
 void store_forget_tokens(struct store *store, uint64_t now_ms);
 /* Looks how much of the volume is left. */
 void store_watch_space(struct store *store);
+/* An enum space: how much the log's budget leaves when `bytes` more are written. */
+unsigned store_budget_use(const struct store *store, uint64_t bytes);
 
 /* ---- expiry: expire.c ---- */
 

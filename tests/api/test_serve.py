@@ -255,6 +255,8 @@ def eventually(look):
     (["--segment-bytes", "262143"], "it must be a number from 262144 to 1073741824, with k, m or g"),
     (["--segment-bytes", "1025m"], "option segment-bytes (flag) is '1025m'"),
     (["--segment-bytes", "1mb"], "option segment-bytes (flag) is '1mb'"),
+    (["--log-budget", "-1"], "option log-budget (flag) is '-1'"),
+    (["--log-budget", "1125899906842625"], "it must be a number from 0 to 1125899906842624, with k, m or g"),
     (["--cache-bytes", "99999999999999999999"], "option cache-bytes (flag)"),
     (["--cache-bytes", "17179869185g"], "option cache-bytes (flag)"),
     (["--allow-plaintext=perhaps"], "option allow-plaintext (flag) is 'perhaps': it must be yes or no"),
