@@ -234,7 +234,7 @@ enum err tags_change(struct op_call *call, struct reader *reader, struct changes
     TRY(settings_encode(&settings, call->arena, &update.settings));
     TRY(tags_retention(call, tags, &update.retention_ms));
     if (update.retention_ms != table->retention_ms) {
-        *age_ms = *age_ms == 0 ? store_age_ms(reader->store) : *age_ms;
+        *age_ms = *age_ms == 0 ? store_hiding_ms(reader->store) : *age_ms;
         update.age_ms = *age_ms;
         update.set_retention = true;
     }

@@ -219,6 +219,13 @@ enum err change_drop_stream(struct reader *reader, struct changes *changes,
     return add(changes, reader->arena, &change);
 }
 
+enum err change_note_age(struct reader *reader, struct changes *changes, uint64_t age_ms)
+{
+    struct change change = {.kind = KIND_RECORD_STREAM_AGE};
+    TRY(describe_id(BYTES("age"), age_ms, reader->arena, &change.record));
+    return add(changes, reader->arena, &change);
+}
+
 enum err change_forget_tokens(struct reader *reader, struct changes *changes, struct bytes body)
 {
     struct change change = {.kind = KIND_RECORD_TOKEN_DROP, .record = body};

@@ -358,6 +358,9 @@ static void add_commit(struct committer *committer, struct task *task)
     uint64_t commit = log_commit_begin(log);
     for (const struct change *change = task->changes.first; change != NULL; change = change->next) {
         log_record_add(log, change->kind, change->stream_id, change->key.hash, change->record);
+        if (change->stream_id != 0) {
+            atomic_store_explicit(&committer->store->streamed, commit, memory_order_relaxed);
+        }
         if (change->kind == KIND_RECORD_ITEM || change->kind == KIND_RECORD_TOKEN) {
             committer->newest[change->row_hash >> (64 - NEWEST_BITS)] = commit;
             overlay_set(committer->overlay, change->row_hash, change->table_id, change->key.bytes,

@@ -143,7 +143,7 @@ unsigned store_budget_use(const struct store *store, uint64_t bytes)
     }
     uint64_t room = log_room(store->log);
     uint64_t left = room < bytes ? 0 : room - bytes;
-    return left == 0                      ? SPACE_NONE
+    return left == 0                       ? SPACE_NONE
            : left < store->log_reserve     ? SPACE_DELETES
            : left < store->log_budget / 10 ? SPACE_SLOW
                                            : SPACE_AMPLE;
@@ -218,6 +218,7 @@ struct keeper_task {
     struct task task; /* first: a task pointer is one of these */
     struct arena arena;
     uint64_t stream_id;
+    uint64_t age_ms;
     struct bytes body;
 };
 
@@ -257,6 +258,7 @@ struct hiding {
     uint64_t floor; /* hidden already in every stream, or gone from the log */
     uint64_t until_ms;
     uint64_t commit;
+    uint64_t *wanted; /* of each stream of a catalogue: what is too old in it */
 };
 
 static uint64_t hidden_until(struct hiding *hiding, uint64_t retention_ms, uint64_t hidden_ms)
@@ -270,19 +272,49 @@ static uint64_t hidden_until(struct hiding *hiding, uint64_t retention_ms, uint6
     return hiding->commit > hiding->floor ? hiding->commit : hiding->floor;
 }
 
-/* Up to where the log need not keep anything for the stream. */
-static uint64_t hide_stream(struct hiding *hiding, const struct stream *stream)
+/* What each stream has too old; false: none has more of it than it has hidden. Of commits after the
+ * newest that a stream's record is in nothing is ever hidden, or each note would be the reason of
+ * another one when it has grown old itself. */
+static bool look_for_old(struct hiding *hiding, const struct catalogue *catalogue)
 {
-    uint64_t retention =
-        stream->retention_ms == 0 ? hiding->store->retention_ms : stream->retention_ms;
-    count_max(&stream->trim->commit, hidden_until(hiding, retention, stream->hidden_ms));
-    uint64_t commit = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
-    return commit > stream->first_commit ? commit : stream->first_commit;
+    struct store *store = hiding->store;
+    uint64_t streamed = atomic_load_explicit(&store->streamed, memory_order_relaxed);
+    const struct stream *stream = NULL;
+    struct bytes after = BYTES_NONE;
+    size_t i = 0;
+    bool more = false;
+    while ((stream = catalogue_next_stream(catalogue, after, BYTES_NONE)) != NULL) {
+        uint64_t retention = stream->retention_ms == 0 ? store->retention_ms : stream->retention_ms;
+        uint64_t hidden = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
+        hidden = hidden > stream->first_commit ? hidden : stream->first_commit;
+        hiding->wanted[i] = hidden_until(hiding, retention, stream->hidden_ms);
+        more |= hiding->wanted[i++] > hidden && hidden < streamed;
+        after = stream->arn;
+    }
+    return more;
+}
+
+static enum err note_age(struct task *task, struct reader *reader, struct changes *changes)
+{
+    return change_note_age(reader, changes, ((struct keeper_task *)task)->age_ms);
+}
+
+/* No record is ever older than what is noted before it: log time goes on from there. A note that is
+ * refused is made another time; on a full disk hiding is what makes room, so it does not wait. */
+static void commit_age(struct store *store, uint64_t now_ms)
+{
+    struct keeper_task own = {.age_ms = now_ms};
+    count_max(&store->now_ms, now_ms);
+    arena_init(&own.arena, 0);
+    if (run_task(store, &own, note_age) == OK) {
+        count_max(&store->aged_ms, now_ms);
+    }
+    arena_fini(&own.arena);
 }
 
 /* The log keeps what any stream has not hidden, and at least the store's own period. A stream that
  * is opened meanwhile begins after all of it. */
-void store_hide_old(struct store *store, uint64_t now_ms)
+static void hide_old(struct store *store, uint64_t now_ms, bool noting)
 {
     const struct catalogue *catalogue = store_catalogue_pin(store);
     const struct stream *stream = NULL;
@@ -290,18 +322,37 @@ void store_hide_old(struct store *store, uint64_t now_ms)
     uint64_t gone = log_first(store->log) - 1;
     hiding.floor = atomic_load_explicit(&store->trim, memory_order_relaxed);
     hiding.floor = gone > hiding.floor ? gone : hiding.floor;
+    hiding.wanted = mem_zalloc(catalogue->stream_count + 1, sizeof(*hiding.wanted));
     uint64_t least = hidden_until(&hiding, store->retention_ms, 0);
+    if (look_for_old(&hiding, catalogue) && noting) {
+        commit_age(store, now_ms);
+    }
     struct bytes after = BYTES_NONE;
+    size_t i = 0;
     while ((stream = catalogue_next_stream(catalogue, after, BYTES_NONE)) != NULL) {
-        uint64_t hidden = hide_stream(&hiding, stream);
-        least = hidden < least ? hidden : least;
+        count_max(&stream->trim->commit, hiding.wanted[i++]);
+        uint64_t hidden = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
+        hidden = hidden > stream->first_commit ? hidden : stream->first_commit;
+        least = hidden < least ? hidden : least; /* the log need not keep more for it */
         after = stream->arn;
     }
     store_catalogue_unpin(store, catalogue);
+    mem_free(hiding.wanted);
     if (least > atomic_load_explicit(&store->trim, memory_order_relaxed)) {
         atomic_store_explicit(&store->trim, least, memory_order_relaxed);
         log_set_trim(store->log, least);
     }
+}
+
+void store_hide_old(struct store *store, uint64_t now_ms)
+{
+    uint64_t aged = atomic_load_explicit(&store->aged_ms, memory_order_relaxed);
+    hide_old(store, now_ms > aged ? now_ms : aged, now_ms > aged);
+}
+
+void store_hide_again(struct store *store)
+{
+    hide_old(store, atomic_load_explicit(&store->aged_ms, memory_order_relaxed), false);
 }
 
 void store_trim(struct store *store, uint64_t now_ms)

@@ -15,7 +15,7 @@ typedef enum err record_rows(struct view *view, const struct log_record *record)
 typedef enum err record_dump(const struct log_record *record, struct buf *out);
 
 static record_rows item_rows, token_rows, token_drop_rows, table_rows, table_delete_rows,
-    stream_drop_rows, stream_close_rows, expiry_fill_rows, expiry_drop_rows;
+    stream_drop_rows, stream_close_rows, expiry_fill_rows, expiry_drop_rows, stream_age_rows;
 static record_dump item_dump, token_dump, token_drop_dump, description_dump, expiry_fill_dump;
 
 static const struct record_row {
@@ -523,6 +523,14 @@ static enum err stream_drop_rows(struct view *view, const struct log_record *rec
     row_of_store_u64(&low, 'd', id);
     row_of_store_u64(&high, 'd', id + 1);
     view_delete_range(view, row_bytes(&low), row_bytes(&high));
+    return OK;
+}
+
+static enum err stream_age_rows(struct view *view, const struct log_record *record)
+{
+    struct row_key row;
+    row_of_store(&row, 'a');
+    view_put(view, row_bytes(&row), record->body);
     return OK;
 }
 

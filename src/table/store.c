@@ -37,6 +37,7 @@ static enum err open_log(struct store *store, const struct store_options *option
 static enum err load_catalogue(struct store *store, struct view_state *state);
 static enum err replay(struct store *store, struct view_state *state, struct store_report *report);
 static enum err find_token_time(struct store *store);
+static enum err load_age(struct store *store);
 static void start_threads(struct store *store, const struct store_options *options,
                           struct view_state state);
 static enum err damaged(struct store_report *report, const char *file, const char *reason);
@@ -445,8 +446,9 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     atomic_store_explicit(&store->now_ms, state->time_ms, memory_order_relaxed);
     atomic_store_explicit(&store->counters.flushed, report->view_commit, memory_order_relaxed);
     atomic_store_explicit(&store->catalogue_commit, store->catalogue->commit, memory_order_relaxed);
-    /* The view may know an older trim point than readers have seen: it is written with commits. */
-    store_hide_old(store, store_age_ms(store));
+    atomic_store_explicit(&store->streamed, log_last(store->log), memory_order_relaxed);
+    TRY(load_age(store));
+    store_hide_again(store);
     return OK;
 }
 
@@ -478,6 +480,24 @@ static enum err find_token_time(struct store *store)
     return OK;
 }
 
+/* By which age records were hidden before. */
+static enum err load_age(struct store *store)
+{
+    struct arena arena;
+    struct row_key row;
+    struct bytes value = BYTES_NONE;
+    uint64_t age_ms = 0;
+    row_of_store(&row, 'a');
+    arena_init(&arena, 0);
+    enum err err = view_get(store->view, row_bytes(&row), VIEW_BLOCKING, &arena, &value);
+    if (err == OK) {
+        err = read_described_id(value, BYTES("age"), &age_ms);
+    }
+    arena_fini(&arena);
+    atomic_store_explicit(&store->aged_ms, age_ms, memory_order_relaxed);
+    return err == ERR_NOT_FOUND ? OK : err;
+}
+
 static void start_threads(struct store *store, const struct store_options *options,
                           struct view_state state)
 {
@@ -485,6 +505,7 @@ static void start_threads(struct store *store, const struct store_options *optio
     store->pool = pool_open(workers, READ_QUEUE_MAX, "reader");
     store_watch_space(store);
     store->committer = committer_open(store, state);
+    store_hide_old(store, store_age_ms(store));
     store->keeper = keeper_open(store);
     store->expirer = expirer_open(store);
 }
@@ -531,6 +552,13 @@ uint64_t store_age_ms(struct store *store)
     uint64_t wall = clock_wall_ms();
     uint64_t unset = clock_unset_ms(&store->base);
     return wall < unset ? wall : unset;
+}
+
+uint64_t store_hiding_ms(struct store *store)
+{
+    uint64_t aged = atomic_load_explicit(&store->aged_ms, memory_order_relaxed);
+    uint64_t age = store_age_ms(store);
+    return age > aged ? age : aged;
 }
 
 unsigned store_pressure(struct store *store)

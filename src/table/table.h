@@ -144,6 +144,8 @@ struct bytes store_region(const struct store *store);
 /* The time that ages go by: the wall clock, but since the start never ahead of what has really
  * passed, so that a clock that is set forward lets nothing be trimmed early. May go back. */
 uint64_t store_age_ms(struct store *store);
+/* The time by which stream records are hidden: that, but never before one that has hidden some. */
+uint64_t store_hiding_ms(struct store *store);
 struct bytes store_account(const struct store *store);
 
 /* ---- tasks ---- */

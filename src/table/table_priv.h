@@ -22,6 +22,7 @@
  *                 was looked at; varint count, each varint second, u64 hash, varint len, key: their
  *                 expiry rows are made
  *   expiry_drop   description: "expiry" (its id)
+ *   stream_age    description: "age" (ms since 1970): what it makes too old is hidden from now on
  *
  * A description is an item (item/item.h), see describe.c.
  *
@@ -35,6 +36,7 @@
  *   0, 'd', stream, segment (u64 big-endian each)    -> u64 count, first and last place (u64, u32)
  *   0, 'x', expiry id, second, hash (u64 big-endian each), key (stored form)  -> nothing
  *   0, 'f', expiry id (u64 big-endian)               -> u8 done, place: as in expiry_fill
+ *   0, 'a'                                           -> description of the newest stream_age
  *   0, 'e', segment (u64 big-endian)                 -> nothing: this segment's 'd' rows are whole;
  *                                                       deleted after them when the segment is gone
  */
@@ -379,6 +381,8 @@ struct store {
     _Atomic uint64_t token_ms; /* the same, of store_token_ms */
     uint64_t token_base_ms;    /* at base */
     _Atomic uint64_t trim;     /* what every stream has hidden: the log may go up to here */
+    _Atomic uint64_t aged_ms;  /* noted in the log: what it makes too old stays hidden */
+    _Atomic uint64_t streamed; /* no later commit holds a stream's record; may say too much */
     struct clock_base base;    /* of the start */
     uint64_t swept_s;          /* every row up to this second is done; the expirer's own */
     bool sweep_failed;         /* as last noted; the expirer's own */
@@ -438,8 +442,11 @@ struct keeper *keeper_open(struct store *store);
 void keeper_close(struct keeper *keeper);
 /* What is visible goes to the view's files, and the log is told so. */
 void store_flush(struct store *store);
-/* Stream records older than their retention are hidden from now on; now_ms is an age's. */
+/* Stream records older than their retention are hidden from now on, by now_ms, an age's, or by the
+ * one that is noted; a later one is noted first where it hides anything more. Blocks. */
 void store_hide_old(struct store *store, uint64_t now_ms);
+/* At the start, before the committer: what was hidden before. */
+void store_hide_again(struct store *store);
 /* That, and closed streams that are hidden wholly are dropped, by commits. */
 void store_trim(struct store *store, uint64_t now_ms);
 /* now_ms: store_token_ms's. */
@@ -473,6 +480,7 @@ void directory_sweep(struct directory *directory, const _Atomic bool *stopping);
 
 MUST_USE enum err change_forget_tokens(struct reader *reader, struct changes *changes,
                                        struct bytes body);
+MUST_USE enum err change_note_age(struct reader *reader, struct changes *changes, uint64_t age_ms);
 MUST_USE enum err change_fill_expiry(struct reader *reader, struct changes *changes,
                                      const struct expiry_fill *fill);
 MUST_USE enum err change_drop_stream(struct reader *reader, struct changes *changes,

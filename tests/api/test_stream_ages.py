@@ -206,6 +206,27 @@ def test_a_longer_period_is_for_what_is_not_hidden_yet(api):
     assert numbers(api, arn) == [3]
 
 
+def test_what_was_hidden_stays_hidden_when_a_killed_server_starts_with_an_older_clock(api):
+    tables = {"1h": tagged(api, "1h"), "default": api.create(view="NEW_IMAGE")}
+    arns = {period: api.stream_arn(table) for period, table in tables.items()}
+    for table in tables.values():
+        api.put(table, pk=S, i=n(1))
+    api.server.move_clock(2 * HOUR_MS)
+    wait_until(lambda: numbers(api, arns["1h"]) == [])
+    assert numbers(api, arns["default"]) == [1]
+    for clock in (0, -300 * DAY_MS, 0):
+        api.server.kill()
+        api.server.move_clock(clock)
+        api.server.start()
+        assert {period: numbers(api, arn) for period, arn in arns.items()} == {"1h": [], "default": [1]}
+    keep(api, tables["1h"], "forever")
+    api.put(tables["1h"], pk=S, i=n(2))
+    api.server.kill()
+    api.server.start()
+    assert numbers(api, arns["1h"]) == [2]
+    assert api.server.metrics()["headwater_commits_total"] == 0 # a start that hides nothing more writes nothing
+
+
 def test_the_period_is_for_later_streams_too_and_closed_ones_keep_theirs(api):
     table = tagged(api, "60m")
     first = api.stream_arn(table)

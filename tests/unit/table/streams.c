@@ -377,12 +377,70 @@ static void what_was_hidden_is_hidden_after_a_start(void)
     make_table(world.store, "t", STREAM_NEW_IMAGE);
     seat_init(&seat, world.store);
     CHECK(put(&seat, "t", "a", 1) == OK);
-    store_trim(world.store, store_now_ms(world.store) + 1000);
+    store_trim(world.store, store_now_ms(world.store) + 3600000);
     CHECK(atomic_load(&world.store->trim) == 2);
     world_copy(&world, &copy);
     seat_fini(&seat);
     world_close(&world);
     CHECK(trim_at_open(&copy) == 2);
+    world_remove(&world);
+    world_remove(&copy);
+}
+
+/* Records of t's stream that are not hidden. */
+static size_t count_left(struct world *world)
+{
+    struct seat seat;
+    struct stream_job job = {.from_trim = true};
+    seat_init(&seat, world->store);
+    const struct catalogue *catalogue = store_catalogue_pin(world->store);
+    job.stream = stream_of(catalogue, "t");
+    stream_read(&seat, &job);
+    CHECK(job.err == OK);
+    arena_fini(&job.arena);
+    store_catalogue_unpin(world->store, catalogue);
+    seat_fini(&seat);
+    return job.count;
+}
+
+/* Days pass and hide a record; then a kill, and the clock stands where it was. The note that
+ * remembers it is one commit: it hides nothing itself when it is old. */
+static void what_was_hidden_stays_so_over_a_kill_and_a_clock_set_back(void)
+{
+    const uint64_t day_ms = 86400000;
+    struct world world;
+    struct world copy;
+    struct seat seat;
+    world_init(&world);
+    world_init(&copy);
+    world_open(&world);
+    make_table(world.store, "t", STREAM_NEW_IMAGE);
+    seat_init(&seat, world.store);
+    CHECK(put(&seat, "t", "a", 1) == OK);
+    uint64_t written = log_last(world.store->log);
+    uint64_t now = store_age_ms(world.store);
+    store_hide_old(world.store, now + day_ms / 2);
+    CHECK(count_left(&world) == 1 && log_last(world.store->log) == written);
+    for (uint64_t days = 2; days < 10; days++) {
+        store_hide_old(world.store, now + days * day_ms);
+        CHECK(count_left(&world) == 0 && log_last(world.store->log) == written + 1);
+    }
+    world_copy(&world, &copy);
+    seat_fini(&seat);
+    world_close(&world);
+
+    world_open(&copy);
+    CHECK(count_left(&copy) == 0);
+    seat_init(&seat, copy.store);
+    CHECK(put(&seat, "t", "a", 2) == OK);
+    CHECK(count_left(&copy) == 1); /* nor is anything hidden that is new */
+    store_hide_old(copy.store, now);
+    CHECK(count_left(&copy) == 1);
+    CHECK(store_hiding_ms(copy.store) == now + 2 * day_ms);
+    store_hide_old(copy.store, now + 4 * day_ms);
+    CHECK(count_left(&copy) == 0);
+    seat_fini(&seat);
+    world_close(&copy);
     world_remove(&world);
     world_remove(&copy);
 }
@@ -545,6 +603,7 @@ int main(void)
     RUN(a_switch_is_exact_in_a_group);
     RUN(switched_streams_are_the_same_after_a_kill_and_a_stop);
     RUN(what_was_hidden_is_hidden_after_a_start);
+    RUN(what_was_hidden_stays_so_over_a_kill_and_a_clock_set_back);
     RUN(a_clock_that_is_set_lets_nothing_age);
     RUN(an_event_is_never_newer_than_what_its_follower_reads);
     RUN(the_end_of_a_stream_wakes_its_follower);
