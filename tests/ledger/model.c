@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define TEXT_MAX 100000u
+#define SET_MAX 3u /* elements of a number set */
 
 static void add_text(struct buf *out, struct prng *prng, size_t len);
 static size_t text_len(struct prng *prng);
@@ -188,6 +189,63 @@ unsigned model_key_of(struct json item)
     return MODEL_KEYS;
 }
 
+/* A set has no order; ours are written by value. */
+static void add_numbers(struct buf *out, struct json set)
+{
+    struct json_iter iter = json_iter_of(set);
+    struct json element;
+    struct {
+        double number;
+        struct json text;
+    } sorted[SET_MAX];
+    size_t count = 0;
+    while (count < SET_MAX && json_next(&iter, &element)) {
+        char digits[32] = {0};
+        struct bytes text = json_type(element) == JSON_STRING ? json_string(element) : BYTES_NONE;
+        memcpy(digits, text.ptr, text.len < sizeof(digits) ? text.len : sizeof(digits) - 1);
+        double number = strtod(digits, NULL);
+        size_t at = count++;
+        for (; at > 0 && sorted[at - 1].number > number; at--) {
+            sorted[at] = sorted[at - 1];
+        }
+        sorted[at].number = number;
+        sorted[at].text = element;
+    }
+    buf_add_byte(out, '[');
+    for (size_t i = 0; i < count; i++) {
+        buf_add_cstr(out, i > 0 ? "," : "");
+        json_add_value(out, sorted[i].text);
+    }
+    buf_add_byte(out, ']');
+}
+
+/* As it was shown, but for the order of a number set. */
+static void add_item(struct buf *out, struct json item)
+{
+    struct json_iter iter = json_iter_of(item);
+    struct bytes name;
+    struct json value;
+    struct json set;
+    bool more = false;
+    buf_add_byte(out, '{');
+    while (json_next_member(&iter, &name, &value)) {
+        buf_add_cstr(out, more ? "," : "");
+        json_add_string(out, name);
+        buf_add_byte(out, ':');
+        more = true;
+        if (json_type(value) == JSON_OBJECT && json_count(value) == 1 &&
+            json_member(value, BYTES("NS"), &set) && json_type(set) == JSON_ARRAY &&
+            json_count(set) <= SET_MAX) {
+            buf_add_cstr(out, "{\"NS\":");
+            add_numbers(out, set);
+            buf_add_byte(out, '}');
+        } else {
+            json_add_value(out, value);
+        }
+    }
+    buf_add_byte(out, '}');
+}
+
 bool model_recognise(struct json item, unsigned key, struct state *state, struct buf *scratch)
 {
     int64_t w = 0;
@@ -195,7 +253,7 @@ bool model_recognise(struct json item, unsigned key, struct state *state, struct
     found.has_n = read_number(item, "n", "N", &found.n);
     found.w = read_number(item, "w", "S", &w) ? (uint64_t)w : 0;
     buf_clear(scratch);
-    json_add_value(scratch, item);
+    add_item(scratch, item);
     size_t len = scratch->len;
     model_item_json(scratch, key, &found);
     if (!bytes_equal(bytes_of(scratch->ptr, len),

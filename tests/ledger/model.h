@@ -5,7 +5,8 @@
  *   hot key   {"n": ADD's sum, "pk","sk", "v": made from w alone, "w": id of the last write}
  *   counter   {"n": sum of the ids that were added, "pk","sk"}
  *
- * So an image is right or wrong to the byte, and names the write it came from. All of this is pure.
+ * So an image is right or wrong to the byte, but for the order of a number set, and names the write
+ * it came from. All of this is pure.
  */
 #ifndef HW_LEDGER_MODEL_H
 #define HW_LEDGER_MODEL_H
