@@ -158,6 +158,13 @@ def read_all(server, asked):
     }
 
 
+def unordered(told):
+    """The same with number sets by text: in which order a call gives them is not stored."""
+    if isinstance(told, dict):
+        return {name: sorted(value) if name == "NS" else unordered(value) for name, value in told.items()}
+    return [unordered(value) for value in told] if isinstance(told, list) else told
+
+
 def verify_log(server):
     run = subprocess.run([str(headwater.program()), "log", "verify", "--data", str(server.data)], capture_output=True,
                          text=True, timeout=headwater.WAIT_S, check=False)
