@@ -25,7 +25,7 @@ void hash_set_each(struct bytes set, void (*visit)(void *arg, struct bytes numbe
         count++;
     }
     uint32_t buckets = BUCKETS_FIRST;
-    while (count > buckets / 4 * 3) {
+    while (count > (size_t)buckets / 4 * 3) {
         buckets *= 2;
     }
     struct place *places = mem_zalloc(count + 1, sizeof(*places));

@@ -96,13 +96,13 @@ class Output : public FSWritableFileOwnerWrapper
     IOStatus Append(const Slice &data, const IOOptions &options, IODebugContext *debug) override
     {
         return take(data) ? target()->Append(data, options, debug) : no_space();
-    }
+    } // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): RocksDB's status owns its text
 
     IOStatus Append(const Slice &data, const IOOptions &options,
                     const DataVerificationInfo &verification, IODebugContext *debug) override
     {
         return take(data) ? target()->Append(data, options, verification, debug) : no_space();
-    }
+    } // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): RocksDB's status owns its text
 
     // Allocates as much as all inputs have, whatever becomes of it.
     void PrepareWrite(size_t, size_t, const IOOptions &, IODebugContext *) override
