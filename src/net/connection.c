@@ -285,6 +285,7 @@ static void on_written(uv_write_t *write, int status)
     mem_free(pending);
     connection->writing = false;
     connection->writing_len = 0;
+    connection->takes_answers |= status == 0;
     if (connection->closed) {
         return;
     }
@@ -412,7 +413,7 @@ static size_t kernel_queue(const struct connection *connection)
     return known && queued > 0 ? (size_t)queued : 0;
 }
 
-static size_t taken_by_peer(const struct connection *connection)
+size_t connection_taken(const struct connection *connection)
 {
     size_t all = connection->writing_len + connection->writing_behind;
     size_t left = uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp) +
@@ -438,7 +439,7 @@ static bool is_slow_reader(struct connection *connection, uint64_t now_ms)
     if (!connection->writing) {
         return false;
     }
-    connection->taken = taken_by_peer(connection);
+    connection->taken = connection_taken(connection);
     return is_too_slow(&connection->write_pace, connection->taken, now_ms,
                        connection->loop->limits.idle_timeout_ms);
 }

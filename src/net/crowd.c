@@ -163,9 +163,17 @@ void crowd_relieve(struct loop *loop)
     }
 }
 
+/* Has it more of its answers left than another that is as new? Who has taken one comes last. */
+static bool has_more_to_take(const struct connection *left, const struct connection *right)
+{
+    return right == NULL ||
+           (left->takes_answers == right->takes_answers ? left->unsent > right->unsent
+                                                        : right->takes_answers);
+}
+
 /* Whose answer has gone out slowest; the one that has most to take when all are new. There is one,
  * since somebody has answers unsent. */
-static struct connection *slowest_reader(const struct loop *loop)
+static struct connection *find_slowest(const struct loop *loop)
 {
     uint64_t now_ms = uv_now(&loop->uv);
     struct connection *slowest = NULL;
@@ -173,7 +181,7 @@ static struct connection *slowest_reader(const struct loop *loop)
     uint64_t slowest_rate = UINT64_MAX;
     for (struct connection *at = loop->connections; at != NULL; at = at->next) {
         uint64_t age_ms = now_ms - at->writing_since_ms;
-        if (at->unsent > 0 && (largest == NULL || at->unsent > largest->unsent)) {
+        if (at->unsent > 0 && has_more_to_take(at, largest)) {
             largest = at;
         }
         if (at->unsent == 0 || !at->writing || age_ms < GRACE_MS) {
@@ -186,4 +194,18 @@ static struct connection *slowest_reader(const struct loop *loop)
         }
     }
     return slowest != NULL ? slowest : largest;
+}
+
+/* What a peer has taken is known from the last sweep: the one that was found is looked at again,
+ * and the next one is found when it has taken more since. */
+static struct connection *slowest_reader(const struct loop *loop)
+{
+    struct connection *found = find_slowest(loop);
+    size_t taken = found->writing ? connection_taken(found) : found->taken;
+    while (taken > found->taken) {
+        found->taken = taken;
+        found = find_slowest(loop);
+        taken = found->writing ? connection_taken(found) : found->taken;
+    }
+    return found;
 }

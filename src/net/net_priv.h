@@ -108,7 +108,7 @@ struct connection {
     size_t unsent;             /* bytes in the loop's sum of answers unsent */
     size_t writing_len;        /* of the uv_write that is under way */
     size_t writing_behind;     /* what the kernel had still to send when it began */
-    size_t taken;              /* of both by the peer's end, at the last sweep */
+    size_t taken;              /* of both by the peer's end, when it was last looked at */
     uint64_t writing_since_ms; /* when it began */
     uint64_t since_ms;         /* when the state began */
     struct pace write_pace;    /* of the write under way */
@@ -116,6 +116,7 @@ struct connection {
     uint16_t peer_slots[2]; /* where crowd.c counts its peer */
     enum connection_state state;
     bool peer_is_counted;
+    bool takes_answers; /* it took one that was more than the kernel could hold */
     bool dirty;
     bool reading;
     bool writing;   /* a uv_write is under way */
@@ -195,6 +196,8 @@ void connection_answered(struct connection *connection);
 void connection_finish(struct connection *connection);
 /* Ends it at once. */
 void connection_close(struct connection *connection);
+/* Bytes of the write under way that have reached the peer's end. */
+size_t connection_taken(const struct connection *connection);
 /* Of a closed connection whose request has ended. */
 void connection_free(struct connection *connection);
 /* Once a second: what has waited too long, and memory that is not needed. */

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import resource
 import statistics
+import threading
 import time
 
 import forms
@@ -183,7 +184,9 @@ def unread_answers(world):
         request = large_item(attacked)
         before = attacked.resident()
         with crowd(attacked, 20, request * 20, room=4096), concurrent.futures.ThreadPoolExecutor() as threads:
-            reader = threads.submit(read_at_leisure, attacked, request)
+            known = threading.Event()  # as somebody who takes answers: of those who are all new the wrong one may be closed
+            reader = threads.submit(read_at_leisure, attacked, request, known)
+            known.wait(30)
             with crowd(attacked, 1000, request * 20, room=4096):
                 while not reader.done():
                     attacked.check()
@@ -197,13 +200,14 @@ def unread_answers(world):
     return f"{held / MB:.0f} MB held, {figures['headwater_http_slow_closed_total']:.0f} closed, {grown / MB:.0f} MB more memory"
 
 
-def read_at_leisure(attacked, request):
-    """Ten answers by somebody who is not fast."""
+def read_at_leisure(attacked, request, known):
+    """Ten answers by somebody who is not fast, and never has more to take than those who take nothing."""
     with attacked.wire(room=65536) as reader:
-        reader.send(request * 10)
         for _ in range(10):
+            reader.send(request)
             status, _, body = reader.answer()
             assert status == 200 and len(body) > 390_000
+            known.set()
             time.sleep(0.1)
 
 
