@@ -19,7 +19,7 @@ enum sigv4_refusal {
 struct sigv4_result {
     enum sigv4_refusal refusal;
     char text[4096];
-    struct bytes key_id; /* who signed; borrowed from the request */
+    struct bytes key_id; /* who signed; borrowed from the request or its arena */
     struct bytes region; /* as named in the scope */
 };
 

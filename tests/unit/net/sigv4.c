@@ -34,9 +34,9 @@ static void add(struct http_request *request, const char *name, const char *valu
 
 static enum sigv4_refusal check(struct http_request *request)
 {
+    arena_reset(&arena); /* what was found before lay in it */
     request->arena = &arena;
     sigv4_check(context, &policy, request, &result);
-    arena_reset(&arena);
     return result.refusal;
 }
 
