@@ -26,7 +26,7 @@ def api(request):
     """The endpoint, with the clients that talk to it."""
     if FOREIGN_URL:
         return api_module.Api(FOREIGN_URL, os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-                              os.environ.get("AWS_SECRET_ACCESS_KEY", "test"))
+                              os.environ.get("AWS_SECRET_ACCESS_KEY", "test"), foreign=True)
     server = request.getfixturevalue("shared")
     return api_module.Api(server.url, *server.credentials, before_sign=server.set_signing_clock)
 
