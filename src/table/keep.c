@@ -9,6 +9,7 @@
 #include "table/view_space.h"
 
 #define POLL_MS 50
+#define POLL_NEARLY_FULL_MS 5
 #define TRIM_EVERY_MS 1000u
 #define TOKENS_EVERY_MS 60000u
 
@@ -21,6 +22,7 @@ struct keeper {
     unsigned budget_use;   /* as it was told last; the keeper's own */
     _Atomic bool stopping; /* set before the events are signalled, read after them */
     bool compaction_waits; /* as last noted */
+    bool nearly_full;      /* the keeper's own */
 };
 
 static void run_flusher(void *arg);
@@ -109,7 +111,7 @@ static void run_keeper(void *arg)
             forgot_ms = now_ms;
             store_forget_tokens(keeper->store, store_token_ms(keeper->store));
         }
-        event_wait(&keeper->event, POLL_MS);
+        event_wait(&keeper->event, keeper->nearly_full ? POLL_NEARLY_FULL_MS : POLL_MS);
     }
 }
 
@@ -132,7 +134,7 @@ static void watch_view(struct keeper *keeper)
     }
     note_compaction(keeper);
     atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
-    store_watch_space(store);
+    keeper->nearly_full = store_watch_space(store);
     watch_budget(keeper);
 }
 
@@ -195,7 +197,7 @@ static enum space space_of(const struct store *store, uint64_t left)
     return left < larger(reserve / 2 * 3, reserve + coming) ? SPACE_SLOW : SPACE_AMPLE;
 }
 
-void store_watch_space(struct store *store)
+bool store_watch_space(struct store *store)
 {
     static const char *const taken[] = {
         [SPACE_AMPLE] = "taken",
@@ -211,6 +213,7 @@ void store_watch_space(struct store *store)
         NOTE(NOTE_WARN, "store.space", NOTE_U("left", left),
              NOTE_U("reserve", store->reserve_bytes), NOTE_S("writes", taken[space]));
     }
+    return left / 4 < store->reserve_bytes;
 }
 
 /* A task whose whole meaning is one record that was made before it. */

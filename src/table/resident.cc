@@ -1,6 +1,7 @@
 // The environment of RocksDB in which a thread can ask for reads that never wait for a disk: they
 // come out of the block cache or the page cache, or end as incomplete. Everything else is left to
-// view_files.cc and view_space.cc. In C++, as RocksDB's C interface has no place for it.
+// view_files.cc, view_space.cc and view_note.cc. In C++, as RocksDB's C interface has no place for
+// it.
 #include <memory>
 
 #include <rocksdb/env.h>
@@ -8,6 +9,7 @@
 #include <rocksdb/utilities/object_registry.h>
 
 #include "table/view_files.h"
+#include "table/view_note.h"
 #include "table/view_space.h"
 
 extern "C" {
@@ -116,8 +118,9 @@ extern "C" {
 
 void resident_init(void)
 {
-    static Env *const env = named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_space_over(
-                                                    view_files_over(FileSystem::Default()))));
+    static Env *const env =
+        named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_space_over(
+                                view_files_over(view_note_over(FileSystem::Default())))));
     static Env *const to_read =
         named(VIEW_FILES_TO_READ, view_files_to_read(FileSystem::Default()));
     (void)env;

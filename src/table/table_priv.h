@@ -451,8 +451,8 @@ void store_hide_again(struct store *store);
 void store_trim(struct store *store, uint64_t now_ms);
 /* now_ms: store_token_ms's. */
 void store_forget_tokens(struct store *store, uint64_t now_ms);
-/* Looks how much of the volume is left. */
-void store_watch_space(struct store *store);
+/* Looks how much of the volume is left; true: so little that it is worth another look soon. */
+bool store_watch_space(struct store *store);
 /* An enum space: how much the log's budget leaves when `bytes` more are written. */
 unsigned store_budget_use(const struct store *store, uint64_t bytes);
 

@@ -136,7 +136,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
              "level0_stop_writes_trigger=100;soft_pending_compaction_bytes_limit=1T;"
              "hard_pending_compaction_bytes_limit=2T;"
              "memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.02;"
-             "bytes_per_sync=1M;max_open_files=-1;keep_log_file_num=2;info_log_level=WARN_LEVEL;"
+             "bytes_per_sync=1M;max_open_files=-1;info_log_level=WARN_LEVEL;"
              "stats_dump_period_sec=0;stats_persist_period_sec=0;"
              "block_based_table_factory={block_cache={capacity=%llu;num_shard_bits=4};"
              "filter_policy=bloomfilter:10:false;prepopulate_block_cache=kFlushOnly;"
