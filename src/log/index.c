@@ -185,7 +185,7 @@ static enum err build_record(void *arg, const struct log_record *record, uint32_
     return OK;
 }
 
-static void write_again(struct log *log, uint64_t number)
+void index_write_again(struct log *log, uint64_t number)
 {
     pthread_mutex_lock(&log->mutex);
     struct segment *segment = scan_find(log, number);
@@ -215,7 +215,7 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
         err = err == OK && header.kind == FRAME_INDEX ? index_decode(payload, index) : ERR_DAMAGED;
         if (err != OK) {
             NOTE(NOTE_WARN, "log.index_made_again", NOTE_S("file", path));
-            write_again(log, segment->number);
+            index_write_again(log, segment->number);
             index_free(index);
             index = index_new();
         }

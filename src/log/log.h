@@ -122,6 +122,29 @@ MUST_USE enum err log_replay(struct log *log, uint64_t after, log_visit *fn, voi
  * space) and changing none: for `headwater log verify` and `dump`. fn may be NULL. */
 MUST_USE enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *report);
 
+/* Reading all of a log that is open, once, while it is written, trimmed and read: every byte of
+ * sealed segments and of their indexes, what is shown of the open one, and that segments which are
+ * ready are zeros. Space of the open segment that was not written yet is not looked at, and an
+ * index that is not written yet neither. What is damaged is told, and the reading goes on behind
+ * it. One thread. */
+struct log_scrub;
+struct log_scrub_options {
+    /* Bytes were read: may wait, so that they are read no faster than they may. What it returns but
+     * OK ends the reading. */
+    enum err (*read)(void *arg, uint64_t bytes);
+    /* report: file, offset, reason. Borrowed. */
+    void (*damaged)(void *arg, const struct log_report *report);
+    log_visit *fn; /* each record, in order, of what is whole */
+    void *arg;
+};
+struct log_scrub *log_scrub_new(struct log *log, const struct log_scrub_options *options);
+/* From where it stands to what is visible now; again: what came after that. OK, or what read or fn
+ * said. */
+MUST_USE enum err log_scrub_run(struct log_scrub *scrub);
+void log_scrub_free(struct log_scrub *scrub);
+/* What it will read, were nothing written meanwhile. */
+uint64_t log_scrub_bytes(struct log *log);
+
 /* ---- appending: committer only ---- */
 
 /* Starts the next group. Its commits get the numbers after the last; its time is max(previous,

@@ -264,6 +264,9 @@ MUST_USE enum err index_write(struct log *log, struct segment *segment,
 MUST_USE enum err index_load(struct log *log, const struct segment *wanted,
                              struct segment_index **out);
 
+/* The worker is to make it once more: it was found damaged. Any thread. */
+void index_write_again(struct log *log, uint64_t number);
+
 /* Notes that commit was written, bytes after the mark before. Under the mutex, or before threads.
  */
 void mark_bytes(struct log *log, uint64_t commit, uint64_t bytes, uint64_t records);
@@ -289,6 +292,8 @@ MUST_USE enum err segment_measure(struct log *log, struct segment *copy);
 struct frame_reader {
     int fd;
     bool headers_only; /* nothing is read ahead of what is asked for */
+    bool aside;        /* opened by file_open_aside */
+    bool direct;
     uint64_t segment;
     uint64_t log_id;
     uint64_t size;
@@ -298,9 +303,15 @@ struct frame_reader {
     size_t window_cap;
     enum err failed; /* of the last read from the disk: where only "is it there" is asked, damage
                         must not be made of it */
+    enum err (*read)(void *arg, uint64_t bytes); /* after each of them; what it returns but OK ends
+                                                    the reading. May be NULL */
+    void *read_arg;
 };
 MUST_USE enum err frame_reader_open(struct frame_reader *reader, const char *path, uint64_t segment,
                                     uint64_t log_id);
+/* The same past the page cache. */
+MUST_USE enum err frame_reader_open_aside(struct frame_reader *reader, const char *path,
+                                          uint64_t segment, uint64_t log_id);
 void frame_reader_close(struct frame_reader *reader);
 /* OK with payload borrowed until the next call; ERR_NOT_FOUND: no valid frame; ERR_DAMAGED: a valid
  * header, not its payload. */
@@ -324,6 +335,8 @@ struct scan {
     uint64_t last_at;
     uint64_t last_len;
 };
+/* Is it the frame that was written after the newest one seen? */
+bool scan_follows(const struct scan *scan, const struct frame_header *header);
 /* All segment files, in order of their numbers, into scan->log. */
 MUST_USE enum err scan_list(struct scan *scan);
 struct segment *scan_find(struct log *log, uint64_t number);
@@ -341,5 +354,21 @@ bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t 
 /* Fills the report and returns ERR_DAMAGED. */
 MUST_USE enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset,
                               const char *what);
+
+/* ---- verify.c: what is checked without a server and while one runs (scrub.c) ---- */
+struct verify {
+    struct scan scan;
+    log_visit *fn; /* may be NULL */
+    void *arg;
+};
+/* Of a frame that is whole: its records, and the zeros behind it. payload is of the reader. */
+MUST_USE enum err verify_frame(struct verify *verify, const struct segment *segment,
+                               struct frame_reader *reader, uint64_t at,
+                               const struct frame_header *header, struct bytes payload);
+MUST_USE enum err verify_zeros(struct verify *verify, const struct segment *segment,
+                               struct frame_reader *reader, uint64_t from, uint64_t to);
+/* Fills the report and returns ERR_DAMAGED. */
+MUST_USE enum err verify_damaged_index(struct verify *verify, const struct segment *segment,
+                                       uint64_t at);
 
 #endif

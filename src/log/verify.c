@@ -7,24 +7,15 @@
 
 #include <stdio.h>
 
-struct verify {
-    struct scan scan;
-    log_visit *fn;
-    void *arg;
-};
-
 static enum err verify_all(struct verify *verify);
 static enum err verify_segment(struct verify *verify, struct segment *segment);
 static enum err verify_frames(struct verify *verify, const struct segment *segment,
                               struct frame_reader *reader, uint64_t end);
 static enum err verify_index(struct verify *verify, const struct segment *segment,
                              struct frame_reader *reader, uint64_t at);
-static enum err damaged_index(struct verify *verify, const struct segment *segment, uint64_t at);
 static enum err verify_end(struct verify *verify, const struct segment *segment,
                            struct frame_reader *reader, uint64_t at);
 static enum err verify_unused(struct verify *verify, const struct segment *segment);
-static enum err verify_zeros(struct verify *verify, const struct segment *segment,
-                             struct frame_reader *reader, uint64_t from, uint64_t to);
 
 enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *report)
 {
@@ -103,18 +94,25 @@ static enum err verify_frames(struct verify *verify, const struct segment *segme
     uint64_t at = 0;
     while (at < end) {
         TRY(frame_reader_at(reader, at, &header, &payload));
-        enum err err =
-            header.kind != FRAME_DATA ? OK : frame_walk(&header, payload, visit_record, verify);
-        if (err == ERR_DAMAGED) {
-            return scan_damage(&verify->scan, segment->number, at,
-                               "A frame is whole but a record in it is not what the format says");
-        }
-        TRY(err);
-        uint64_t used = HEADER + (uint64_t)header.payload_len;
-        TRY(verify_zeros(verify, segment, reader, at + used, at + sectors_of(used)));
-        at += sectors_of(used);
+        TRY(verify_frame(verify, segment, reader, at, &header, payload));
+        at += sectors_of(HEADER + (uint64_t)header.payload_len);
     }
     return OK;
+}
+
+enum err verify_frame(struct verify *verify, const struct segment *segment,
+                      struct frame_reader *reader, uint64_t at, const struct frame_header *header,
+                      struct bytes payload)
+{
+    uint64_t used = HEADER + (uint64_t)header->payload_len;
+    enum err err =
+        header->kind != FRAME_DATA ? OK : frame_walk(header, payload, visit_record, verify);
+    if (err == ERR_DAMAGED) {
+        return scan_damage(&verify->scan, segment->number, at,
+                           "A frame is whole but a record in it is not what the format says");
+    }
+    TRY(err);
+    return verify_zeros(verify, segment, reader, at + used, at + sectors_of(used));
 }
 
 /* A power cut may have torn it: then a sector of it is as it was before, zeros, and the server
@@ -140,10 +138,10 @@ static enum err verify_index(struct verify *verify, const struct segment *segmen
         torn = is_zero(sector);
     }
     verify->scan.report->indexes_missing++;
-    return torn || at == reader->size ? OK : damaged_index(verify, segment, at);
+    return torn || at == reader->size ? OK : verify_damaged_index(verify, segment, at);
 }
 
-static enum err damaged_index(struct verify *verify, const struct segment *segment, uint64_t at)
+enum err verify_damaged_index(struct verify *verify, const struct segment *segment, uint64_t at)
 {
     struct log_report *report = verify->scan.report;
     segment_path(verify->scan.log, segment->number, report->file, sizeof(report->file));
@@ -199,8 +197,8 @@ static enum err verify_unused(struct verify *verify, const struct segment *segme
     return err;
 }
 
-static enum err verify_zeros(struct verify *verify, const struct segment *segment,
-                             struct frame_reader *reader, uint64_t from, uint64_t to)
+enum err verify_zeros(struct verify *verify, const struct segment *segment,
+                      struct frame_reader *reader, uint64_t from, uint64_t to)
 {
     struct bytes part;
     for (uint64_t at = from; at < to; at += part.len) {

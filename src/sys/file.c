@@ -115,6 +115,60 @@ enum err file_read_resident(int fd, void *out, size_t len, uint64_t offset)
     return preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)len ? OK : ERR_INCOMPLETE;
 }
 
+enum err file_open_aside(const char *path, int *out, bool *direct)
+{
+    int fd;
+    do {
+        fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    *direct = fd >= 0;
+    if (fd < 0) {
+        return file_open(path, FILE_READ, out);
+    }
+    *out = fd;
+    return OK;
+}
+
+/* Some volumes open a file for direct access and then refuse to read it so. */
+static bool leave_direct(int fd, bool *direct)
+{
+    int flags = *direct ? fcntl(fd, F_GETFL) : -1;
+    *direct = flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_DIRECT) != 0;
+    return flags >= 0 && !*direct;
+}
+
+enum err file_read_aside(int fd, bool *direct, void *out, size_t len, uint64_t offset, size_t *got)
+{
+    uint8_t *next = out;
+    size_t done = 0;
+    while (done < len) {
+        ssize_t n = pread(fd, next + done, len - done, (off_t)(offset + done));
+        if (n < 0 && (errno == EINTR || (errno == EINVAL && leave_direct(fd, direct)))) {
+            continue;
+        }
+        if (n < 0) {
+            return failed_fd("pread", fd);
+        }
+        if (n == 0) {
+            break;
+        }
+        done += (size_t)n;
+        if (*direct && done % FILE_ASIDE_STEP != 0) {
+            uint64_t size = 0;
+            TRY(file_size(fd, &size));
+            if (offset + done >= size || !leave_direct(fd, direct)) {
+                break;
+            }
+        }
+    }
+    if (!*direct) {
+        /* Advice: where it is not taken, pages stay. */
+        (void)posix_fadvise(fd, (off_t)offset, (off_t)done, POSIX_FADV_DONTNEED);
+    }
+    *got = done;
+    return OK;
+}
+
 enum err file_write(int fd, const void *data, size_t len, uint64_t offset)
 {
     const uint8_t *next = data;

@@ -26,6 +26,14 @@ MUST_USE enum err file_read(int fd, void *out, size_t len, uint64_t offset, size
 /* All of it, out of the page cache and at once. ERR_INCOMPLETE: that would take waiting for the
  * disk, or reaches past the end, or the volume cannot tell, or it failed: file_read knows. */
 MUST_USE enum err file_read_resident(int fd, void *out, size_t len, uint64_t offset);
+/* For who reads all of a file once: from the disk itself, past the page cache, where the volume
+ * lets it; else nothing of what was read stays in the page cache. *direct: which of the two, for
+ * file_read_aside to know and to change. Errors as file_open's. */
+MUST_USE enum err file_open_aside(const char *path, int *fd, bool *direct);
+/* As file_read. out begins at a page, len and offset are multiples of this. */
+#define FILE_ASIDE_STEP 4096u
+MUST_USE enum err file_read_aside(int fd, bool *direct, void *out, size_t len, uint64_t offset,
+                                  size_t *got);
 /* All of it. ERR_FULL, ERR_IO. */
 MUST_USE enum err file_write(int fd, const void *data, size_t len, uint64_t offset);
 /* Data, and the size when it changed. */
