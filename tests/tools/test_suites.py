@@ -11,10 +11,10 @@ import pytest
 def run(tool, tree):
     """Runs a table of suites, each given as (cases, seconds, shell command): (exit status, lines printed)."""
 
-    def run_table(*suites, when="test", more=()):
+    def run_table(*suites, when="test", more=(), alone=""):
         lines = [f"check{number} {when} {cases} {seconds} sh -c {shlex.quote(command)}"
                  for number, (cases, seconds, command) in enumerate(suites)]
-        folder = tree({"table": "# a comment\n\n" + "\n".join(lines) + "\n"})
+        folder = tree({"table": "# a comment\n\n" + "\n".join(lines) + f"\n{alone}\n"})
         status, text = tool("suites", when, "--table", folder / "table", *more)
         return status, text.splitlines()
 
@@ -87,3 +87,30 @@ def test_nothing_outlives_its_suite(run, tmp_path):
     while status.exists() and status.read_text().split()[2] != "Z":
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def meet(folder, own, other):
+    """A command that says whether its other ran while it did."""
+    return (f"touch {folder}/{own}; for i in $(seq 30); do test -e {folder}/{other} && exit 0; sleep 0.1; done; "
+            f"rm {folder}/{own}; exit 1")
+
+
+def test_two_at_a_time(run, tmp_path):
+    pair = [("status", 9, meet(tmp_path, "a", "b")), ("status", 9, meet(tmp_path, "b", "a") + "; sleep 1")]
+    assert run(*pair, more=("--jobs", 2))[1][-1] == "2 passed, 0 failed, 0 skipped"
+    for each in tmp_path.iterdir():
+        each.unlink()
+    assert run(*pair)[1][-1] == "0 passed, 2 failed, 0 skipped"
+
+
+def test_one_that_is_alone_comes_last_and_alone(run, tmp_path):
+    late = ("status", 9, f"test ! -e {tmp_path}/late")
+    other = ("status", 9, f"touch {tmp_path}/other; sleep 1; rm {tmp_path}/other")
+    first = ("status", 9, f"test ! -e {tmp_path}/other && touch {tmp_path}/late")
+    status, lines = run(first, other, late, more=("--jobs", 2), alone="alone check0")
+    assert (status, lines[-1]) == (0, "3 passed, 0 failed, 0 skipped")
+    assert lines[-2].startswith("check0 "), lines
+
+
+def test_an_alone_that_is_no_suite(run):
+    assert run(("status", 9, "true"), alone="alone chekc0")[0] != 0
