@@ -136,6 +136,7 @@ static void rows_are_those_of_the_items(void)
     check_rows(copy.store, 4);
     world_close(&copy);
     world_open(&world); /* from the view */
+    stop_expirer(&world);
     check_rows(world.store, 4);
     update_table(world.store, "t", off);
     CHECK(expiry_id_of(world.store) == 0 && rows_in_all(world.store) == 0);

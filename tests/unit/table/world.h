@@ -11,15 +11,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_THREAD__
-/* RocksDB is not instrumented, so its own ordering cannot be seen. */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race:rocksdb\n";
-}
-#endif
-
 struct world {
     char dir[64];
     struct store_options options;
