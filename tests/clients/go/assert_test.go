@@ -1,7 +1,9 @@
 package clients
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,8 +21,17 @@ func must(t *testing.T, err error) {
 func equal(t *testing.T, got, wanted any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, wanted) {
-		t.Fatalf("got %v, wanted %v", got, wanted)
+		t.Fatalf("got %s, wanted %s", shown(got), shown(wanted))
 	}
+}
+
+// As JSON, since attribute values are pointers.
+func shown(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Sprintf("%+v", value)
+	}
+	return string(text)
 }
 
 func check(t *testing.T, holds bool, what string) {
