@@ -140,13 +140,15 @@ enum err index_write(struct log *log, struct segment *segment, const struct segm
         return ERR_RANGE;
     }
     const struct frame_header header = {.segment = segment->number,
+                                        .last_segment = segment->last_number,
+                                        .generation = segment->generation,
                                         .first_commit = segment->last_commit + 1,
                                         .time_ms = segment->last_time_ms,
                                         .log_id = log->id,
                                         .payload_len = (uint32_t)(out.len - HEADER),
                                         .kind = FRAME_INDEX};
     frame_seal(out.ptr, &header, &crc);
-    segment_path(log, segment->number, path, sizeof(path));
+    segment_file(log, segment, path, sizeof(path));
     enum err err = file_open(path, FILE_UPDATE, &fd);
     if (err == OK) {
         err = file_write(fd, out.ptr, out.len, segment->used);
@@ -185,13 +187,13 @@ static enum err build_record(void *arg, const struct log_record *record, uint32_
     return OK;
 }
 
-void index_write_again(struct log *log, uint64_t number)
+void index_write_again(struct log *log, const struct segment *copy)
 {
     pthread_mutex_lock(&log->mutex);
-    struct segment *segment = scan_find(log, number);
-    if (segment != NULL) {
+    struct segment *segment = scan_find(log, copy->number);
+    if (segment != NULL && segment->generation == copy->generation) {
         segment->indexed = false;
-        log->settled = number < log->settled ? number : log->settled;
+        segment_unsettle(log, segment);
         pthread_cond_signal(&log->worker_wake);
     }
     pthread_mutex_unlock(&log->mutex);
@@ -205,9 +207,8 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
     struct frame_header header;
     struct bytes payload;
     char path[4200];
-    segment_path(log, segment->number, path, sizeof(path));
     TRY(segment_measure(log, &copy));
-    TRY(frame_reader_open(&reader, path, segment->number, log->id));
+    TRY(segment_reader(log, segment, &reader, path, sizeof(path)));
     struct segment_index *index = index_new();
     enum err err = ERR_NOT_FOUND;
     if (segment->indexed) {
@@ -215,7 +216,7 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
         err = err == OK && header.kind == FRAME_INDEX ? index_decode(payload, index) : ERR_DAMAGED;
         if (err != OK) {
             NOTE(NOTE_WARN, "log.index_made_again", NOTE_S("file", path));
-            index_write_again(log, segment->number);
+            index_write_again(log, segment);
             index_free(index);
             index = index_new();
         }
@@ -228,7 +229,7 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
             err = ERR_DAMAGED;
             break;
         }
-        if (header.kind == FRAME_DATA) {
+        if (header.kind == FRAME_DATA || header.kind == FRAME_KEPT) {
             building.sector = (uint32_t)(at / SECTOR);
             err = frame_walk(&header, payload, build_record, &building);
             if (err != OK) {

@@ -44,6 +44,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
     pthread_mutex_init(&log->mutex, NULL);
     pthread_cond_init(&log->worker_wake, NULL);
     pthread_cond_init(&log->segment_ready, NULL);
+    pthread_cond_init(&log->cleaner_wake, NULL);
     atomic_init(&log->flushed, options->flushed);
     atomic_init(&log->first_commit, 1);
     enum err err = directory_make(log->dir);
@@ -106,6 +107,7 @@ static void log_free(struct log *log)
     segments_stop(log);
     IGNORE(file_close(log->fd)); /* nothing was promised about it */
     segments_free(log);
+    mem_free(log->dropped.items);
     while (log->tail_oldest != NULL) {
         struct tail_frame *frame = log->tail_oldest;
         log->tail_oldest = frame->newer;
@@ -117,6 +119,7 @@ static void log_free(struct log *log)
     pthread_mutex_destroy(&log->mutex);
     pthread_cond_destroy(&log->worker_wake);
     pthread_cond_destroy(&log->segment_ready);
+    pthread_cond_destroy(&log->cleaner_wake);
     mem_free(log);
 }
 
@@ -485,6 +488,8 @@ void log_set_flushed(struct log *log, uint64_t commit)
         memmove(log->marks, log->marks + gone, (log->mark_count - gone) * sizeof(log->marks[0]));
         log->mark_count -= gone;
         pthread_cond_signal(&log->worker_wake);
+        log->cleaner_news = true;
+        pthread_cond_signal(&log->cleaner_wake);
     }
     pthread_mutex_unlock(&log->mutex);
 }

@@ -98,6 +98,7 @@ struct log_report {
     uint64_t indexes_missing; /* of sealed segments; log_scan only */
     uint64_t log_id;          /* log_scan only */
     uint64_t offset;          /* in file, of a torn end or of damage */
+    uint64_t cleaned_commit;  /* up to it, records that are dead may be missing */
     bool clean_stop;
     bool torn_end; /* an unacknowledged end was cut off */
     char file[256];
@@ -192,6 +193,25 @@ uint64_t log_commit_before(struct log *log, uint64_t time_ms);
 /* The first commit still held (1 in a young log). */
 uint64_t log_first(const struct log *log);
 
+/* The cleaner (DESIGN 2.4): sealed, flushed segments of which half or more is dead are rewritten
+ * without it and merged. What is alive: records of a stream past its trim point. */
+struct log_trims {
+    void *arg;
+    /* Records of the stream up to this commit are dead for ever; UINT64_MAX: all are, the stream is
+     * known no more. Called on the cleaner's thread, of streams with flushed records. */
+    uint64_t (*trim)(void *arg, uint64_t stream);
+};
+struct log_cleaning {
+    struct log_trims trims;
+    uint64_t bytes_per_second; /* read and written, at most; 0: 64 MB */
+    unsigned every_ms;         /* it looks for something to do, and after a flush; 0: 1000 */
+};
+/* Starts the cleaner, once, when trims can be answered; log_close ends it. */
+void log_clean(struct log *log, const struct log_cleaning *cleaning);
+/* Records of the stream up to this commit may have been dropped, in this process or before: they
+ * must stay hidden (log I18). 0: none. */
+uint64_t log_dropped(struct log *log, uint64_t stream);
+
 struct log_figures {
     uint64_t frames;
     uint64_t commits;
@@ -202,6 +222,9 @@ struct log_figures {
     uint64_t segments_ready;
     uint64_t disk_bytes; /* of all segment files */
     uint64_t budget_bytes;
+    uint64_t cleanings;
+    uint64_t cleaned_bytes; /* given back by them */
+    uint64_t kept_bytes;    /* written by them */
     uint64_t tail_bytes;
     uint64_t tail_first_commit;
     uint64_t write_ns_total;

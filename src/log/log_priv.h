@@ -2,6 +2,8 @@
  *
  * DATA/log/id             16 hex digits: the log id
  * DATA/log/<20 digits>.log segment files, numbered from 1; zero-filled ahead, not recycled
+ * DATA/log/<20 digits>-<20 digits>.<generation>.log
+ *                         a cleaned file: it stands for the segments of these numbers
  *
  * A segment is a run of frames, each starting on a sector (512 bytes), filled up with zeros to the
  * next. All integers are little-endian.
@@ -16,12 +18,12 @@
  *   36      4     payload bytes (they follow the header)
  *   40      8     time, ms since 1970; never less than the frame's before
  *   48      4     header CRC of the frame before in the log; 0 for the first
- *   52      2     kind: 1 data, 2 end of segment, 3 clean stop, 4 index
+ *   52      2     kind: 1 data, 2 end of segment, 3 clean stop, 4 index, 5 summary, 6 kept
  *   54      2     0
  *   56      8     log id
  *
  * The seed is the CRC-32C of log id and segment number, so that user bytes or an old file cannot
- * imitate a frame.
+ * imitate a frame; in a cleaned file of log id, both numbers and the generation (u32).
  *
  *   data payload = commit*           commit = varint record_count, record*
  *   record       = u8 kind, u64 key_hash, varint stream, varint body_len, body
@@ -38,7 +40,24 @@
  *   entry         = u64 key_hash, u64 commit, u32 index, u32 count, u32 frame_sector, u32 offset,
  * u32 len, u8 kind
  *
- * offset is the body's, from the start of the frame's payload. */
+ * offset is the body's, from the start of the frame's payload.
+ *
+ * A cleaned file is a summary, kept frames, an index, and nothing else. It is written whole under
+ * another name, the summary last, synced and renamed. In its headers the segment number is the
+ * first one it stands for. A summary's first commit and time are those of the first segment; a kept
+ * frame's is its first record's, its number of commits is that of its records, its time its first
+ * record's, and its previous CRC that of the frame before in the file (0: the first one).
+ *
+ *   summary payload = u64 last commit, u64 time of the last segment, u64 bytes up to the index,
+ *                     u64 records, u32 previous CRC of the first frame that it stands for,
+ *                     u32 header CRC of the last end frame that it stands for,
+ *                     u32 header CRC of the last kept frame (0: none),
+ *                     u32 dropped, (u64 stream, u64 commit)* in order of stream
+ *   kept payload    = record*
+ *   record          = varint commit - the header's, varint index, varint count, u8 kind,
+ *                     u64 key_hash, varint stream, varint body_len, u64 time, body
+ *
+ * dropped: of which streams records were left out, and up to which commit all of them may be. */
 #ifndef HW_LOG_LOG_PRIV_H
 #define HW_LOG_LOG_PRIV_H
 
@@ -53,10 +72,26 @@
 #define FIRST_SEGMENT_BYTES (4u << 20) /* of a new log, so that it starts at once */
 #define END_ROOM SECTOR                /* kept free in a segment for its end frame */
 
-enum frame_kind { FRAME_DATA = 1, FRAME_END = 2, FRAME_CLEAN = 3, FRAME_INDEX = 4 };
+enum frame_kind {
+    FRAME_DATA = 1,
+    FRAME_END = 2,
+    FRAME_CLEAN = 3,
+    FRAME_INDEX = 4,
+    FRAME_SUMMARY = 5,
+    FRAME_KEPT = 6
+};
+
+/* Of which file a frame is. */
+struct segment_id {
+    uint64_t number;
+    uint64_t last_number; /* of a cleaned file */
+    uint32_t generation;  /* 0: a segment as it was written */
+};
 
 struct frame_header {
     uint64_t segment;
+    uint64_t last_segment; /* of a cleaned file, in its seed and name */
+    uint32_t generation;
     uint64_t first_commit;
     uint64_t time_ms;
     uint64_t log_id;
@@ -121,21 +156,67 @@ enum segment_state { SEGMENT_READY, SEGMENT_OPEN, SEGMENT_SEALED };
 
 struct segment {
     uint64_t number;
+    uint64_t last_number; /* of a cleaned file; else the number */
     uint64_t size;
     uint64_t first_commit; /* UINT64_MAX: no frame yet */
     uint64_t last_commit;
     uint64_t last_time_ms; /* unmeasured: of the next one's first frame, which is never less */
     uint64_t used;         /* bytes of frames, to the next sector */
+    uint32_t generation;   /* 0: as it was written */
     enum segment_state state;
     bool unmeasured;    /* sealed, and its headers were not read: used, indexed and index_at are not
                            known (segment_measure) */
     bool indexed;       /* its index frame is known to be on disk */
     bool index_refused; /* none can be made: its frames are damaged */
     bool told;          /* the directory has it, or there is none */
+    bool clean_refused; /* something in it is damaged */
+    bool busy; /* somebody works on it without the mutex, so it must stay; or leftovers of what it
+                  replaced may still be there, so it must stay for ever */
     uint64_t index_at;
     struct segment_index
-        *index; /* in memory: of the open one, and of sealed ones until it is on disk */
+        *index;           /* in memory: of the open one, and of sealed ones until it is on disk */
+    uint64_t clean_below; /* not 0: more was alive than it seemed; when less than this is */
+    struct segment_live *live; /* the cleaner's */
     struct segment *next;
+};
+
+/* Which bytes of a segment are whose: what the cleaner asks trim points about. */
+#define LIVE_STREAMS_MAX 64u
+struct live_stream {
+    uint64_t stream;
+    uint64_t bytes;
+    uint64_t first_commit;
+    uint64_t last_commit;
+};
+struct segment_live {
+    uint64_t others; /* bytes of streams past the largest ones: taken to be alive */
+    size_t count;
+    struct live_stream streams[];
+};
+
+/* What stands in a cleaned file's summary. */
+#define SUMMARY_BYTES 48u /* of its payload, without what was dropped */
+struct dropped {
+    uint64_t stream;
+    uint64_t commit;
+};
+struct dropped_list { /* in order of stream */
+    struct dropped *items;
+    size_t count;
+    size_t cap;
+};
+struct summary {
+    uint64_t first_commit;
+    uint64_t last_commit;
+    uint64_t first_time_ms; /* of the first frame that it stands for */
+    uint64_t last_time_ms;
+    uint64_t used; /* where the index begins */
+    uint64_t records;
+    uint64_t kept_at; /* where the first kept frame begins */
+    uint32_t crc_before;
+    uint32_t crc_after;
+    uint32_t kept_crc;
+    struct dropped_list dropped;
 };
 
 struct byte_mark {
@@ -182,8 +263,12 @@ struct log {
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
     bool removal_unsynced; /* nothing more may be removed */
     bool closing;
-    struct thread worker;
     bool worker_running;
+    bool cleaner_news; /* there may be more to clean than when it looked */
+    struct thread worker;
+    struct cleaner *cleaner;
+    pthread_cond_t cleaner_wake;
+    struct dropped_list dropped; /* of all cleaned files, ever since the log was opened */
     struct tail_frame *tail_oldest;
     struct tail_frame *tail_newest;
     size_t tail_bytes;
@@ -204,12 +289,13 @@ struct log {
 };
 
 /* ---- frame.c ---- */
-uint32_t frame_seed(uint64_t log_id, uint64_t segment);
 /* Fills the header before the payload at memory + HEADER; len of the payload. */
 void frame_seal(uint8_t *memory, const struct frame_header *header, uint32_t *header_crc);
 /* Does a whole header stand here? The payload is not looked at. */
 bool frame_header_read(struct bytes sector, uint64_t log_id, uint64_t segment,
                        struct frame_header *out);
+bool frame_header_in(struct bytes sector, uint64_t log_id, struct segment_id id,
+                     struct frame_header *out);
 /* A whole header of this segment number, sealed with another log's id than the one it was tried
  * with? */
 bool frame_is_of_other_log(struct bytes sector, uint64_t segment);
@@ -221,13 +307,31 @@ static inline bool is_zero(struct bytes data)
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): said above */
     return data.ptr[0] == 0 && memcmp(data.ptr, data.ptr + 1, data.len - 1) == 0;
 }
-/* Walks a data payload. fn may be NULL. ERR_DAMAGED when it is not what the format says. */
+/* Adds a record to the payload of a kept frame. */
+void frame_keep(const struct frame_header *header, const struct log_record *record,
+                struct buf *out);
+/* Walks the payload of a data or a kept frame. fn may be NULL. ERR_DAMAGED when it is not what the
+ * format says. */
 typedef enum err frame_visit(void *arg, const struct log_record *record, uint32_t body_offset);
 MUST_USE enum err frame_walk(const struct frame_header *header, struct bytes payload,
                              frame_visit *fn, void *arg);
 
+struct frame_reader;
+
 /* ---- segment.c ---- */
 void segment_path(const struct log *log, uint64_t number, char *out, size_t room);
+/* Path of the file that a segment is in. */
+void segment_id_file(const struct log *log, struct segment_id id, char *out, size_t room);
+void segment_file(const struct log *log, const struct segment *segment, char *out, size_t room);
+/* Opens it for reading, and says its path. Errors as file_open's. */
+MUST_USE enum err segment_reader(const struct log *log, const struct segment *segment,
+                                 struct frame_reader *reader, char *path, size_t room);
+void segment_free(struct segment *segment);
+/* It may want its index. Under the mutex. */
+void segment_unsettle(struct log *log, const struct segment *segment);
+/* Puts made in the place of the count segments from `first` on, which are freed. Under the mutex.
+ */
+void segments_swap(struct log *log, struct segment *first, size_t count, struct segment *made);
 void segments_start(struct log *log);
 void segments_stop(struct log *log);
 /* Makes a segment of at least bytes in this thread (the first one of a new log). */
@@ -243,7 +347,7 @@ void segments_free(struct log *log);
 /* The place in by_number of the first segment that is past a value, as all behind it must be. */
 typedef bool segment_past(const struct segment *segment, uint64_t value);
 size_t segments_bisect(const struct log *log, segment_past *past, uint64_t value);
-/* Is its number at least this one? */
+/* Is its number, or one that it stands for, at least this one? */
 segment_past segment_is_from;
 
 /* ---- index.c ---- */
@@ -265,7 +369,7 @@ MUST_USE enum err index_load(struct log *log, const struct segment *wanted,
                              struct segment_index **out);
 
 /* The worker is to make it once more: it was found damaged. Any thread. */
-void index_write_again(struct log *log, uint64_t number);
+void index_write_again(struct log *log, const struct segment *copy);
 
 /* Notes that commit was written, bytes after the mark before. Under the mutex, or before threads.
  */
@@ -278,6 +382,48 @@ uint8_t *tail_frame_room(struct tail_frame *frame, size_t n);
 void tail_push(struct log *log, struct tail_frame *frame);
 MUST_USE enum err tail_read(struct log *log, struct log_read *read);
 void followers_wake(struct log *log, const struct tail_frame *frame);
+
+/* ---- cleaned.c: cleaned files ---- */
+/* A trim point for each stream that was asked about: the same answer until it is asked anew. */
+struct trims {
+    const struct log_trims *ask;
+    struct dropped *items; /* in order of stream */
+    size_t count;
+    size_t cap;
+};
+uint64_t trims_of(struct trims *trims, uint64_t stream);
+void trims_clear(struct trims *trims);
+/* The time of a record whose body is at offset; the frame is a data or a kept one. */
+uint64_t frame_record_time(const struct frame_header *header, struct bytes payload,
+                           uint32_t offset);
+/* Reads the summary at the start. ERR_DAMAGED: there is none, or it is not what the format says. */
+MUST_USE enum err summary_read(struct frame_reader *reader, struct summary *out);
+void summary_free(struct summary *summary);
+/* Notes that records of the stream up to commit were dropped. */
+void dropped_add(struct dropped_list *list, uint64_t stream, uint64_t commit);
+/* How much of a segment is whose, of its index. */
+struct segment_live *live_of(const struct segment_index *index);
+uint64_t live_bytes(const struct segment_live *live, struct trims *trims);
+/* Writes what is alive of neighbouring segments into one file under its own name, durably. The
+ * segments are the caller's copies. pace is called with bytes that were read or written; what it
+ * returns but OK ends the writing. OK: out is the segment, dropped (of which records were left out)
+ * is added to. ERR_RANGE: no more than a part of it is dead, nothing was written. ERR_DAMAGED is
+ * noted. ERR_CLOSED as pace says. ERR_BUSY: it has its name, perhaps, but not durably: nothing may
+ * be cleaned any more. */
+struct cleaning {
+    struct log *log;
+    const struct segment *segments;
+    size_t count;
+    struct trims *trims;
+    enum err (*pace)(void *arg, uint64_t bytes);
+    void *arg;
+};
+MUST_USE enum err cleaned_write(const struct cleaning *cleaning, struct segment *out,
+                                struct dropped_list *dropped);
+
+/* ---- clean.c ---- */
+/* Ends the cleaner, if there is one. */
+void cleaner_stop(struct log *log);
 
 /* ---- recover.c ---- */
 /* ERR_NOT_FOUND: there is no file. ERR_DAMAGED with the report filled: it does not hold an id. */
@@ -295,6 +441,8 @@ struct frame_reader {
     bool aside;        /* opened by file_open_aside */
     bool direct;
     uint64_t segment;
+    uint64_t last_segment; /* of a cleaned file */
+    uint32_t generation;
     uint64_t log_id;
     uint64_t size;
     uint8_t *window;
@@ -329,11 +477,15 @@ struct scan {
     uint32_t crc;        /* of the newest frame's header */
     uint32_t crc_before; /* of the header before that */
     bool any;            /* a frame was seen: the chain can be checked */
+    bool behind_cleaned; /* of the segment at hand no frame was seen, and before it is a cleaned
+                            file: so it has one (log I10) */
     bool ended;          /* the newest frame names `next` */
     uint64_t next;
     uint64_t last_segment; /* where the newest frame is */
     uint64_t last_at;
     uint64_t last_len;
+    struct segment_id *leftovers; /* files that others stand for; the caller frees them */
+    size_t leftover_count;
 };
 /* Is it the frame that was written after the newest one seen? */
 bool scan_follows(const struct scan *scan, const struct frame_header *header);
@@ -354,12 +506,19 @@ bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t 
 /* Fills the report and returns ERR_DAMAGED. */
 MUST_USE enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset,
                               const char *what);
+MUST_USE enum err scan_damage_in(struct scan *scan, const struct segment *segment, uint64_t offset,
+                                 const char *what);
+/* A cleaned file's summary, which must be what its name and the frame before it say; the scan then
+ * stands behind it. The caller frees it. */
+MUST_USE enum err scan_cleaned(struct scan *scan, const struct segment *segment,
+                               struct frame_reader *reader, struct summary *summary);
 
 /* ---- verify.c: what is checked without a server and while one runs (scrub.c) ---- */
 struct verify {
     struct scan scan;
     log_visit *fn; /* may be NULL */
     void *arg;
+    uint64_t visited; /* records of commits up to this one are checked but not visited */
 };
 /* Of a frame that is whole: its records, and the zeros behind it. payload is of the reader. */
 MUST_USE enum err verify_frame(struct verify *verify, const struct segment *segment,
@@ -367,6 +526,9 @@ MUST_USE enum err verify_frame(struct verify *verify, const struct segment *segm
                                const struct frame_header *header, struct bytes payload);
 MUST_USE enum err verify_zeros(struct verify *verify, const struct segment *segment,
                                struct frame_reader *reader, uint64_t from, uint64_t to);
+/* A cleaned file but for its index; scan->ended and what it names are set. */
+MUST_USE enum err verify_cleaned(struct verify *verify, const struct segment *segment,
+                                 struct frame_reader *reader);
 /* Fills the report and returns ERR_DAMAGED. */
 MUST_USE enum err verify_damaged_index(struct verify *verify, const struct segment *segment,
                                        uint64_t at);

@@ -23,6 +23,7 @@ struct walk {
 
 static enum err read_segments(struct log *log, struct log_read *read);
 static bool next_segment(struct log *log, struct walk *walk, uint64_t from, struct log_place after);
+static bool is_held(struct log *log, const struct segment *copy);
 static enum err ask_directory(struct log *log, struct walk *walk, uint64_t *from);
 static enum err read_segment(struct log *log, const struct walk *walk, struct log_read *read,
                              size_t *bytes, bool *full);
@@ -68,12 +69,18 @@ static enum err read_segments(struct log *log, struct log_read *read)
            walk.segment.first_commit <= end) {
         from = walk.segment.number;
         err = ask_directory(log, &walk, &from);
-        if (err != OK || from != walk.segment.number) {
+        if (err != OK || from == 0 || from > walk.segment.last_number) {
             continue;
         }
-        from++;
+        from = walk.segment.last_number + 1;
         err = read_segment(log, &walk, read, &bytes, &full);
-        err = err == ERR_NOT_FOUND ? ERR_TRIMMED : err; /* the file went while we looked */
+        if (err == ERR_NOT_FOUND) { /* the file went while we looked */
+            err = is_held(log, &walk.segment)                 ? ERR_DAMAGED
+                  : walk.segment.last_commit < log_first(log) ? ERR_TRIMMED
+                                                              : OK;
+            from = 0; /* what was alive of it is in another (log I17) */
+            continue;
+        }
         if (err == OK && !full && walk.segment.last_commit <= end) {
             read->reached = (struct log_place){walk.segment.last_commit, LOG_INDEX_END};
         }
@@ -85,6 +92,17 @@ static enum err read_segments(struct log *log, struct log_read *read)
                                            LOG_INDEX_END};
     }
     return err;
+}
+
+/* One that is about to be removed counts as gone. */
+static bool is_held(struct log *log, const struct segment *copy)
+{
+    pthread_mutex_lock(&log->mutex);
+    const struct segment *segment = scan_find(log, copy->number);
+    bool held = segment != NULL && segment->generation == copy->generation &&
+                segment->last_commit >= log_first(log);
+    pthread_mutex_unlock(&log->mutex);
+    return held;
 }
 
 /* Sealed segments hold commits in the order of their numbers. */
@@ -200,8 +218,7 @@ static enum err read_entries(struct log *log, const struct segment *segment,
     if (low == count) {
         return OK;
     }
-    segment_path(log, segment->number, path, sizeof(path));
-    TRY(frame_reader_open(&reader, path, segment->number, log->id));
+    TRY(segment_reader(log, segment, &reader, path, sizeof(path)));
     enum err err = OK;
     for (size_t i = low; i < count && err == OK; i++) {
         const struct index_entry *entry = &entries[i];
@@ -221,7 +238,7 @@ static enum err read_entries(struct log *log, const struct segment *segment,
                 frame_reader_at(&reader, (uint64_t)entry->frame_sector * SECTOR, &header, &payload);
             held = entry->frame_sector;
         }
-        if (err != OK || header.kind != FRAME_DATA ||
+        if (err != OK || (header.kind != FRAME_DATA && header.kind != FRAME_KEPT) ||
             (size_t)entry->offset + entry->len > payload.len) {
             NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path),
                  NOTE_U("offset", (uint64_t)entry->frame_sector * SECTOR));
@@ -235,14 +252,15 @@ static enum err read_entries(struct log *log, const struct segment *segment,
             break;
         }
         *bytes += entry->len;
-        read->records[read->count++] = (struct log_record){.commit = entry->commit,
-                                                           .index = entry->index,
-                                                           .count = entry->count,
-                                                           .time_ms = header.time_ms,
-                                                           .stream = read->stream,
-                                                           .key_hash = entry->key_hash,
-                                                           .body = body,
-                                                           .kind = entry->kind};
+        read->records[read->count++] =
+            (struct log_record){.commit = entry->commit,
+                                .index = entry->index,
+                                .count = entry->count,
+                                .time_ms = frame_record_time(&header, payload, entry->offset),
+                                .stream = read->stream,
+                                .key_hash = entry->key_hash,
+                                .body = body,
+                                .kind = entry->kind};
         read->reached = (struct log_place){entry->commit, entry->index};
     }
     frame_reader_close(&reader);
@@ -273,15 +291,15 @@ enum err log_replay(struct log *log, uint64_t after, log_visit *fn, void *arg)
         return ERR_TRIMMED;
     }
     struct walk walk = {0};
-    while (next_segment(log, &walk, walk.segment.number + 1, (struct log_place){after + 1, 0})) {
+    while (
+        next_segment(log, &walk, walk.segment.last_number + 1, (struct log_place){after + 1, 0})) {
         struct segment segment = walk.segment;
         struct frame_reader reader;
         struct frame_header header;
         struct bytes payload;
         char path[4200];
         TRY(segment_measure(log, &segment));
-        segment_path(log, segment.number, path, sizeof(path));
-        TRY(frame_reader_open(&reader, path, segment.number, log->id));
+        TRY(segment_reader(log, &segment, &reader, path, sizeof(path)));
         enum err err = OK;
         for (uint64_t at = 0; at < segment.used && err == OK;
              at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
@@ -309,6 +327,20 @@ static bool is_from_time(const struct segment *segment, uint64_t time_ms)
     return is_empty(segment) || segment->last_time_ms >= time_ms;
 }
 
+struct before_time {
+    uint64_t time_ms;
+    uint64_t commit;
+};
+
+static enum err note_before(void *arg, const struct log_record *record, uint32_t offset)
+{
+    struct before_time *before = arg;
+    (void)offset;
+    before->commit = record->time_ms < before->time_ms ? record->commit : before->commit;
+    return OK;
+}
+
+/* In a cleaned file that is the newest one that is left. */
 uint64_t log_commit_before(struct log *log, uint64_t time_ms)
 {
     struct segment boundary = {0};
@@ -324,9 +356,8 @@ uint64_t log_commit_before(struct log *log, uint64_t time_ms)
     struct frame_header header;
     struct bytes payload;
     char path[4200];
-    segment_path(log, boundary.number, path, sizeof(path));
     if (!inside || segment_measure(log, &boundary) != OK ||
-        frame_reader_open(&reader, path, boundary.number, log->id) != OK) {
+        segment_reader(log, &boundary, &reader, path, sizeof(path)) != OK) {
         return commit;
     }
     for (uint64_t at = 0; at < boundary.used;
@@ -334,7 +365,13 @@ uint64_t log_commit_before(struct log *log, uint64_t time_ms)
         if (frame_reader_at(&reader, at, &header, &payload) != OK || header.time_ms >= time_ms) {
             break;
         }
-        commit = header.commit_count > 0 ? header.first_commit + header.commit_count - 1 : commit;
+        if (header.kind == FRAME_KEPT) {
+            struct before_time before = {time_ms, commit};
+            IGNORE(frame_walk(&header, payload, note_before, &before)); /* as far as it goes */
+            commit = before.commit;
+        } else if (header.kind != FRAME_SUMMARY && header.commit_count > 0) {
+            commit = header.first_commit + header.commit_count - 1;
+        }
     }
     frame_reader_close(&reader);
     return commit;

@@ -116,7 +116,8 @@ enum err frame_reader_at(struct frame_reader *reader, uint64_t offset, struct fr
     struct bytes sector;
     struct bytes whole;
     TRY(frame_reader_bytes(reader, offset, HEADER, &sector));
-    if (!frame_header_read(sector, reader->log_id, reader->segment, header)) {
+    const struct segment_id id = {reader->segment, reader->last_segment, reader->generation};
+    if (!frame_header_in(sector, reader->log_id, id, header)) {
         return ERR_NOT_FOUND;
     }
     enum err err = frame_reader_bytes(reader, offset, HEADER + (size_t)header->payload_len, &whole);
@@ -131,7 +132,14 @@ enum err frame_reader_at(struct frame_reader *reader, uint64_t offset, struct fr
 
 enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset, const char *what)
 {
-    segment_path(scan->log, segment, scan->report->file, sizeof(scan->report->file));
+    const struct segment named = {.number = segment};
+    return scan_damage_in(scan, &named, offset, what);
+}
+
+enum err scan_damage_in(struct scan *scan, const struct segment *segment, uint64_t offset,
+                        const char *what)
+{
+    segment_file(scan->log, segment, scan->report->file, sizeof(scan->report->file));
     scan->report->offset = offset;
     snprintf(scan->report->reason, sizeof(scan->report->reason),
              "%s. The log before this place is whole up to commit %llu. Restore the file from a "
@@ -221,6 +229,7 @@ enum err scan_segment(struct scan *scan, struct segment *segment, struct frame_r
             segment->first_commit = header.first_commit;
         }
         scan->any = true;
+        scan->behind_cleaned = false;
         scan->crc = header.header_crc;
         scan->crc_before = header.previous_crc;
         scan->commit = header.first_commit + header.commit_count - 1;
@@ -333,31 +342,153 @@ static enum err take_clean_mark(struct scan *scan)
 /* ---- the list of segments ---- */
 
 struct found {
-    uint64_t *numbers;
+    struct segment_id *ids;
     size_t count;
     size_t cap;
 };
 
+/* Twenty digits and what follows them; 0 where there are none. */
+static uint64_t digits_of(const char *text, char **end)
+{
+    unsigned long long number = strtoull(text, end, 10);
+    return *end == text + 20 && *text >= '0' && *text <= '9' ? number : 0;
+}
+
+static bool is_segment_name(const char *name, struct segment_id *id)
+{
+    char *end = NULL;
+    *id = (struct segment_id){.number = digits_of(name, &end)};
+    id->last_number = id->number;
+    if (id->number == 0 || strcmp(end, ".log") == 0) {
+        return id->number != 0;
+    }
+    id->last_number = *end == '-' ? digits_of(end + 1, &end) : 0;
+    if (id->last_number < id->number || *end != '.') {
+        return false;
+    }
+    unsigned long generation = strtoul(end + 1, &end, 10);
+    id->generation = generation > UINT32_MAX ? 0 : (uint32_t)generation;
+    return id->generation > 0 && strcmp(end, ".log") == 0;
+}
+
 static void note_name(void *arg, const char *name)
 {
     struct found *found = arg;
-    char *end = NULL;
-    unsigned long long number = strtoull(name, &end, 10);
-    if (end != name + 20 || strcmp(end, ".log") != 0 || number == 0) {
+    struct segment_id id;
+    if (!is_segment_name(name, &id)) {
         return;
     }
     if (found->count == found->cap) {
         found->cap = found->cap == 0 ? 64 : found->cap * 2;
-        found->numbers = mem_realloc(found->numbers, found->cap * sizeof(found->numbers[0]));
+        found->ids = mem_realloc(found->ids, found->cap * sizeof(found->ids[0]));
     }
-    found->numbers[found->count++] = number;
+    found->ids[found->count++] = id;
 }
 
 static int by_number(const void *left, const void *right)
 {
-    const uint64_t *a = left;
-    const uint64_t *b = right;
-    return (*a > *b) - (*a < *b);
+    const struct segment_id *a = left;
+    const struct segment_id *b = right;
+    int order = (a->number > b->number) - (a->number < b->number);
+    order =
+        order != 0 ? order : (a->last_number < b->last_number) - (a->last_number > b->last_number);
+    return order != 0 ? order : (a->generation < b->generation) - (a->generation > b->generation);
+}
+
+/* Those that a cleaned file stands for are leftovers of a kill between its name and their removal.
+ * They have lower generations, and it has all of their numbers (log I16). */
+static enum err set_leftovers_aside(struct scan *scan, struct found *found)
+{
+    size_t kept = 0;
+    scan->leftovers = mem_zalloc(found->count + 1, sizeof(scan->leftovers[0]));
+    for (size_t i = 0; i < found->count; i++) {
+        const struct segment_id *id = &found->ids[i];
+        const struct segment_id *before = kept == 0 ? NULL : &found->ids[kept - 1];
+        if (before == NULL || id->number > before->last_number) {
+            found->ids[kept++] = *id;
+        } else if (id->last_number <= before->last_number && id->generation < before->generation) {
+            scan->leftovers[scan->leftover_count++] = *id;
+        } else {
+            char path[4200];
+            segment_id_file(scan->log, *id, path, sizeof(path));
+            return damaged_file(scan->report, path, "Another file stands for the same segments");
+        }
+    }
+    found->count = kept;
+    return OK;
+}
+
+enum err scan_cleaned(struct scan *scan, const struct segment *segment, struct frame_reader *reader,
+                      struct summary *summary)
+{
+    enum err err = summary_read(reader, summary);
+    if (err != OK) {
+        return err == ERR_DAMAGED
+                   ? scan_damage_in(scan, segment, 0, "The summary of a cleaned file is damaged")
+                   : err;
+    }
+    if (scan->any &&
+        (summary->crc_before != scan->crc || summary->first_commit != scan->commit + 1 ||
+         summary->first_time_ms < scan->time_ms)) {
+        summary_free(summary);
+        return scan_damage_in(scan, segment, 0, "A cleaned file does not follow what is before it");
+    }
+    scan->any = true;
+    scan->behind_cleaned = true;
+    scan->crc = summary->crc_after;
+    scan->commit = summary->last_commit;
+    scan->time_ms = summary->last_time_ms;
+    scan->ended = true;
+    scan->next = segment->last_number + 1;
+    return OK;
+}
+
+/* All that is to know of a cleaned file stands in its summary. */
+static enum err list_cleaned(struct scan *scan, struct segment *segment,
+                             struct frame_reader *reader)
+{
+    struct summary summary;
+    struct frame_header header;
+    struct bytes sector;
+    const struct segment_id id = {segment->number, segment->last_number, segment->generation};
+    struct scan alone = {.log = scan->log, .report = scan->report};
+    TRY(scan_cleaned(&alone, segment, reader, &summary));
+    segment->state = SEGMENT_SEALED;
+    segment->first_commit = summary.first_commit;
+    segment->last_commit = summary.last_commit;
+    segment->last_time_ms = summary.last_time_ms;
+    segment->used = summary.used;
+    segment->index_at = summary.used;
+    segment->indexed = frame_reader_bytes(reader, summary.used, HEADER, &sector) == OK &&
+                       frame_header_in(sector, scan->log->id, id, &header) &&
+                       header.kind == FRAME_INDEX;
+    for (size_t i = 0; i < summary.dropped.count; i++) {
+        dropped_add(&scan->log->dropped, summary.dropped.items[i].stream,
+                    summary.dropped.items[i].commit);
+    }
+    scan->report->cleaned_commit = summary.last_commit;
+    summary_free(&summary);
+    return OK;
+}
+
+/* What a segment begins with. */
+static enum err list_written(struct scan *scan, struct segment *segment,
+                             struct frame_reader *reader, const char *path)
+{
+    struct frame_header header;
+    struct bytes sector;
+    if (frame_reader_bytes(reader, 0, HEADER, &sector) != OK) {
+        return OK;
+    }
+    if (frame_header_read(sector, scan->log->id, segment->number, &header)) {
+        segment->first_commit = header.first_commit;
+        segment->last_time_ms = header.time_ms; /* until it is measured */
+        return OK;
+    }
+    return frame_is_of_other_log(sector, segment->number)
+               ? damaged_file(scan->report, path,
+                              "It belongs to another log than the file id beside it")
+               : OK;
 }
 
 /* The id is made before the first segment, and every frame is sealed with it. */
@@ -410,36 +541,30 @@ enum err scan_list(struct scan *scan)
     struct found found = {0};
     enum err err = directory_list(log->dir, note_name, &found);
     if (found.count > 1) {
-        qsort(found.numbers, found.count, sizeof(found.numbers[0]), by_number);
+        qsort(found.ids, found.count, sizeof(found.ids[0]), by_number);
     }
+    err = err != OK ? err : set_leftovers_aside(scan, &found);
     for (size_t i = 0; err == OK && i < found.count; i++) {
         struct frame_reader reader;
-        struct bytes sector;
-        struct frame_header header;
         char path[4200];
         struct segment *segment = mem_zalloc(1, sizeof(*segment));
-        *segment = (struct segment){
-            .number = found.numbers[i], .first_commit = UINT64_MAX, .state = SEGMENT_READY};
-        segment_path(log, segment->number, path, sizeof(path));
-        err = frame_reader_open(&reader, path, segment->number, log->id);
+        *segment = (struct segment){.number = found.ids[i].number,
+                                    .last_number = found.ids[i].last_number,
+                                    .generation = found.ids[i].generation,
+                                    .first_commit = UINT64_MAX,
+                                    .state = SEGMENT_READY};
+        err = segment_reader(log, segment, &reader, path, sizeof(path));
         reader.headers_only = true;
         if (err == OK) {
             segment->size = reader.size / SECTOR * SECTOR;
-            if (frame_reader_bytes(&reader, 0, HEADER, &sector) == OK) {
-                if (frame_header_read(sector, log->id, segment->number, &header)) {
-                    segment->first_commit = header.first_commit;
-                    segment->last_time_ms = header.time_ms; /* until it is measured */
-                } else if (frame_is_of_other_log(sector, segment->number)) {
-                    err = damaged_file(scan->report, path,
-                                       "It belongs to another log than the file id beside it");
-                }
-            }
+            err = segment->generation == 0 ? list_written(scan, segment, &reader, path)
+                                           : list_cleaned(scan, segment, &reader);
             err = err != OK ? err : reader.failed;
-            frame_reader_close(&reader);
         }
+        frame_reader_close(&reader);
         segment_add(log, segment);
     }
-    mem_free(found.numbers);
+    mem_free(found.ids);
     return err;
 }
 
@@ -464,6 +589,8 @@ static enum err measure(struct scan *scan, struct segment *segment)
         segment->last_time_ms = header.time_ms;
         *scan = (struct scan){.log = scan->log,
                               .report = scan->report,
+                              .leftovers = scan->leftovers,
+                              .leftover_count = scan->leftover_count,
                               .commit = segment->last_commit,
                               .time_ms = header.time_ms,
                               .crc = header.header_crc,
@@ -523,16 +650,47 @@ enum err segment_measure(struct log *log, struct segment *copy)
     return OK;
 }
 
+/* The scan begins behind it, in a segment as it was written: the newest visible commit was in one
+ * when the file was made (log I10). */
+static enum err take_cleaned(struct scan *scan, const struct segment *segment,
+                             const struct segment *next, const struct segment *start)
+{
+    struct frame_reader reader;
+    struct summary summary;
+    char path[4200];
+    if (next->first_commit != segment->last_commit + 1) {
+        return scan_damage(scan, next->number, 0,
+                           "Its first frame does not follow the cleaned file before it");
+    }
+    if (next != start) {
+        return OK;
+    }
+    *scan = (struct scan){.log = scan->log,
+                          .report = scan->report,
+                          .leftovers = scan->leftovers,
+                          .leftover_count = scan->leftover_count};
+    enum err err = segment_reader(scan->log, segment, &reader, path, sizeof(path));
+    err = err != OK ? err : scan_cleaned(scan, segment, &reader, &summary);
+    if (err == OK) {
+        summary_free(&summary);
+    }
+    frame_reader_close(&reader);
+    return err;
+}
+
 /* What the next segment's first frame says of one wholly in the view. That does not do for the last
  * one before the scan, whose end frame the scan follows, nor where a first frame is missing: those
  * are measured. Numbers have no gap: each segment is made under the one after the newest. */
 static enum err take_held(struct scan *scan, struct segment *segment, const struct segment *start)
 {
     const struct segment *next = segment->next;
-    if (next->number != segment->number + 1) {
-        TRY(measure(scan, segment));
-        return scan_damage(scan, segment->number + 1, 0,
+    if (next->number != segment->last_number + 1) {
+        TRY(segment->generation == 0 ? measure(scan, segment) : OK);
+        return scan_damage(scan, segment->last_number + 1, 0,
                            "The segment that the one before it names is missing");
+    }
+    if (segment->generation != 0) {
+        return take_cleaned(scan, segment, next, start);
     }
     if (next == start || segment->first_commit == UINT64_MAX || next->first_commit == UINT64_MAX ||
         next->first_commit < segment->first_commit) {
@@ -647,11 +805,20 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
     struct frame_reader reader;
     char path[4200];
     uint64_t at;
+    if (segment->generation != 0) {
+        return scan_damage_in(scan, segment, 0,
+                              "The view is missing or older than this cleaned file, which has not "
+                              "all that it would be made again from");
+    }
     segment->index = index_new();
     segment_path(scan->log, segment->number, path, sizeof(path));
     TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
     scan->report->bytes_scanned += reader.size;
     enum err err = scan_segment(scan, segment, &reader, &at);
+    if (err == OK && scan->behind_cleaned) {
+        err = scan_damage(scan, segment->number, at,
+                          "The first frame behind a cleaned file is damaged");
+    }
     if (err == OK && !scan->ended) {
         err = judge_end(scan, segment, &reader, at);
         *ended = true;
@@ -671,14 +838,42 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
                              "The segment that the one before it names is missing");
 }
 
+/* The names that stand for them are durable first. */
+static enum err remove_leftovers(struct scan *scan)
+{
+    TRY(scan->leftover_count == 0 ? OK : directory_sync(scan->log->dir));
+    for (size_t i = 0; i < scan->leftover_count; i++) {
+        char path[4200];
+        segment_id_file(scan->log, scan->leftovers[i], path, sizeof(path));
+        TRY(file_remove(path));
+    }
+    return OK;
+}
+
+static enum err recover_segments(struct scan *scan);
+
 enum err recover(struct log *log, struct log_report *report)
 {
     struct scan scan = {.log = log, .report = report};
+    static const char *const unfinished[] = {"next.tmp", "clean.tmp"};
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < 2; i++) {
+        char path[4200];
+        snprintf(path, sizeof(path), "%s/%s", log->dir, unfinished[i]);
+        err = file_remove(path);
+    }
+    err = err != OK ? err : scan_list(&scan);
+    err = err != OK ? err : recover_segments(&scan);
+    err = err != OK ? err : remove_leftovers(&scan);
+    mem_free(scan.leftovers);
+    return err;
+}
+
+static enum err recover_segments(struct scan *scan)
+{
+    struct log *log = scan->log;
+    struct log_report *report = scan->report;
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
-    char path[4200];
-    snprintf(path, sizeof(path), "%s/next.tmp", log->dir);
-    TRY(file_remove(path));
-    TRY(scan_list(&scan));
     struct segment *start = NULL;
     for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
         report->segments++;
@@ -693,24 +888,28 @@ enum err recover(struct log *log, struct log_report *report)
     if (start == NULL) {
         return flushed == 0
                    ? OK
-                   : scan_damage(&scan, 1, 0, "The log is missing but the view holds commits");
+                   : scan_damage(scan, 1, 0, "The log is missing but the view holds commits");
     }
     if (start->first_commit != UINT64_MAX && start->first_commit > flushed + 1) {
-        return scan_damage(&scan, start->number, 0,
+        return scan_damage(scan, start->number, 0,
                            "The log begins after the newest commit that the view holds");
     }
+    if (start->generation != 0 && flushed >= start->last_commit) {
+        return scan_damage(scan, start->last_number + 1, 0,
+                           "The first frame behind a cleaned file is damaged or missing");
+    }
     for (struct segment *segment = log->first; segment != start; segment = segment->next) {
-        TRY(take_held(&scan, segment, start));
+        TRY(take_held(scan, segment, start));
     }
     atomic_store_explicit(&log->first_commit,
                           log->first->first_commit == UINT64_MAX ? 1 : log->first->first_commit,
                           memory_order_relaxed);
-    if (!scan.any) {
-        scan.commit = start->first_commit == UINT64_MAX ? 0 : start->first_commit - 1;
+    if (!scan->any) {
+        scan->commit = start->first_commit == UINT64_MAX ? 0 : start->first_commit - 1;
     }
     bool ended = false;
     for (struct segment *segment = start; !ended;) {
-        TRY(scan_next(&scan, &segment, &ended));
+        TRY(scan_next(scan, &segment, &ended));
     }
     return OK;
 }

@@ -4,7 +4,8 @@
  * Segments are copied out of the list under the mutex and read without it, the oldest first. What
  * was shown of a segment never changes again: its frames up to `used`, and its index once it is
  * `indexed`. So damage there is damage, but for a file that is gone: it is one that was trimmed,
- * if the log begins behind it by now. */
+ * if the log begins behind it by now, or one that was cleaned, and what is alive of it is read from
+ * the file that stands for it. */
 #include "base/mem.h"
 #include "log/log_priv.h"
 #include "sys/file.h"
@@ -69,8 +70,8 @@ enum err log_scrub_run(struct log_scrub *scrub)
 }
 
 /* The oldest one that was not read to its end. Where that is not the one behind the newest frame
- * that was read, segments were trimmed between, and what the next frame must follow is not known.
- */
+ * that was read, segments were trimmed between, or it stands for some that were read, and what its
+ * first frame must follow is not known. */
 static bool take_segment(struct log_scrub *scrub, struct segment *segment)
 {
     struct log *log = scrub->log;
@@ -81,7 +82,8 @@ static bool take_segment(struct log_scrub *scrub, struct segment *segment)
         *segment = *log->by_number[at];
     }
     pthread_mutex_unlock(&log->mutex);
-    if (found && segment->number != scrub->number) {
+    if (found &&
+        (segment->number != scrub->number || (segment->generation != 0 && scrub->at > 0))) {
         scrub->number = segment->number;
         scrub->at = 0;
         scrub->verify.scan.any = false;
@@ -89,15 +91,17 @@ static bool take_segment(struct log_scrub *scrub, struct segment *segment)
     return found;
 }
 
-/* One that cannot be measured is read to its end frame, or to where it is damaged. */
+/* One that cannot be measured is read to its end frame, or to where it is damaged. A cleaned file
+ * may stand for segments that were read before it was made. */
 static enum err check_segment(struct log_scrub *scrub, struct segment *segment)
 {
+    scrub->verify.visited = scrub->verify.scan.commit;
     enum err measured =
         segment->state == SEGMENT_SEALED ? segment_measure(scrub->log, segment) : OK;
     enum err err = check_file(scrub, segment, measured == OK ? segment->used : UINT64_MAX);
     scrub->at = segment->used;
     if (segment->state == SEGMENT_SEALED) {
-        scrub->number = segment->number + 1;
+        scrub->number = segment->last_number + 1;
         scrub->at = 0;
     }
     return judge(scrub, segment, err);
@@ -109,6 +113,10 @@ static enum err check_file(struct log_scrub *scrub, const struct segment *segmen
     bool ended = false;
     enum err err = open_file(scrub, segment, &reader);
     bool opened = err == OK;
+    if (err == OK && segment->generation != 0) {
+        err = verify_cleaned(&scrub->verify, segment, &reader);
+        ended = true;
+    }
     while (err == OK && !ended && scrub->at < end) {
         err = check_frame(scrub, segment, &reader, &ended);
     }
@@ -117,7 +125,7 @@ static enum err check_file(struct log_scrub *scrub, const struct segment *segmen
         err = check_index(scrub, segment, &reader);
     }
     if (err == ERR_NOT_FOUND && opened) {
-        err = scan_damage(&scrub->verify.scan, segment->number, scrub->at, "The file is cut short");
+        err = scan_damage_in(&scrub->verify.scan, segment, scrub->at, "The file is cut short");
     }
     frame_reader_close(&reader);
     return err;
@@ -169,7 +177,7 @@ static enum err check_index(struct log_scrub *scrub, const struct segment *segme
     if (err != OK && err != ERR_NOT_FOUND && err != ERR_DAMAGED) {
         return err;
     }
-    index_write_again(scrub->log, segment->number);
+    index_write_again(scrub->log, segment);
     return verify_damaged_index(&scrub->verify, segment, segment->index_at);
 }
 
@@ -204,28 +212,38 @@ static enum err open_file(struct log_scrub *scrub, const struct segment *segment
                           struct frame_reader *reader)
 {
     char path[4200];
-    segment_path(scrub->log, segment->number, path, sizeof(path));
+    segment_file(scrub->log, segment, path, sizeof(path));
     enum err err = frame_reader_open_aside(reader, path, segment->number, scrub->log->id);
+    reader->last_segment = segment->last_number;
+    reader->generation = segment->generation;
     reader->read = scrub->options.read;
     reader->read_arg = scrub->options.arg;
     return err;
 }
 
-/* Is it what it was when it was copied? A segment that is being trimmed is in the list for a little
- * longer than its file is there. */
-static bool is_held(struct log_scrub *scrub, const struct segment *segment)
+/* What became of it since it was copied. A segment that is being trimmed is in the list for a
+ * little longer than its file is there; one that was cleaned is not in it when its file goes. */
+enum fate { FATE_HELD, FATE_TRIMMED, FATE_CLEANED };
+
+static bool is_same(const struct segment *segment, const struct segment *now)
+{
+    return now != NULL && now->number == segment->number &&
+           now->generation == segment->generation &&
+           (segment->state != SEGMENT_READY ||
+            (now->state == SEGMENT_READY && now->size == segment->size));
+}
+
+static enum fate fate_of(struct log_scrub *scrub, const struct segment *segment)
 {
     struct log *log = scrub->log;
     pthread_mutex_lock(&log->mutex);
-    const struct segment *now = scan_find(log, segment->number);
-    bool held = now != NULL &&
-                (segment->state == SEGMENT_READY
-                     ? now->state == SEGMENT_READY && now->size == segment->size
-                     : segment->state != SEGMENT_SEALED ||
-                           segment->last_commit >=
-                               atomic_load_explicit(&log->first_commit, memory_order_acquire));
+    bool same = is_same(segment, scan_find(log, segment->number));
+    bool trimmed =
+        segment->state == SEGMENT_SEALED &&
+        segment->last_commit < atomic_load_explicit(&log->first_commit, memory_order_acquire);
     pthread_mutex_unlock(&log->mutex);
-    return held;
+    bool cleaned = !same && !trimmed && segment->state == SEGMENT_SEALED;
+    return cleaned ? FATE_CLEANED : same && !trimmed ? FATE_HELD : FATE_TRIMMED;
 }
 
 static void tell(struct log_scrub *scrub)
@@ -242,13 +260,17 @@ static enum err judge(struct log_scrub *scrub, const struct segment *segment, en
     if (!is_file) {
         return err;
     }
+    enum fate fate = fate_of(scrub, segment);
     scan->any = false;
-    if (!is_held(scrub, segment)) {
+    if (fate == FATE_CLEANED) {
+        scrub->number = segment->number;
+    }
+    if (fate != FATE_HELD) {
         return OK;
     }
     if (err != ERR_DAMAGED) {
         snprintf(what, sizeof(what), "%s", err == ERR_IO ? file_failure() : "It is missing");
-        err = scan_damage(scan, segment->number, 0, what);
+        IGNORE(scan_damage_in(scan, segment, 0, what)); /* the report, which is told */
     }
     tell(scrub);
     return OK;

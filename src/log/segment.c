@@ -21,8 +21,9 @@ static bool fits_budget(const struct log *log, uint64_t size, uint64_t bytes);
 static bool worker_prepare(struct log *log);
 static bool worker_index(struct log *log);
 static bool wants_index(const struct segment *segment);
-static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index);
-static void tell_removed(struct log *log, uint64_t segment);
+static void tell_directory(struct log *log, const struct segment *segment,
+                           const struct segment_index *index);
+static void tell_removed(struct log *log, uint64_t first, uint64_t last);
 static bool worker_remove(struct log *log);
 static enum err fill(struct log *log, const char *path, uint64_t bytes);
 
@@ -31,21 +32,60 @@ void segment_path(const struct log *log, uint64_t number, char *out, size_t room
     snprintf(out, room, "%s/%020llu.log", log->dir, (unsigned long long)number);
 }
 
-/* Which segments need not be told again; asked before threads. */
+void segment_id_file(const struct log *log, struct segment_id id, char *out, size_t room)
+{
+    if (id.generation == 0) {
+        segment_path(log, id.number, out, room);
+        return;
+    }
+    snprintf(out, room, "%s/%020llu-%020llu.%u.log", log->dir, (unsigned long long)id.number,
+             (unsigned long long)id.last_number, id.generation);
+}
+
+void segment_file(const struct log *log, const struct segment *segment, char *out, size_t room)
+{
+    segment_id_file(log,
+                    (struct segment_id){segment->number, segment->last_number, segment->generation},
+                    out, room);
+}
+
+enum err segment_reader(const struct log *log, const struct segment *segment,
+                        struct frame_reader *reader, char *path, size_t room)
+{
+    segment_file(log, segment, path, room);
+    enum err err = frame_reader_open(reader, path, segment->number, log->id);
+    reader->last_segment = segment->last_number;
+    reader->generation = segment->generation;
+    return err;
+}
+
+/* Which segments need not be told again; asked before threads. What the directory knows of those
+ * that a cleaned file stands for leads to it. */
 static void ask_directory(struct log *log)
 {
     const struct log_directory *directory = &log->options.directory;
-    uint64_t *numbers = mem_zalloc(log->segment_count + 1, sizeof(*numbers));
-    bool *told = mem_zalloc(log->segment_count + 1, sizeof(*told));
+    size_t count = 0;
     for (size_t i = 0; i < log->segment_count; i++) {
-        numbers[i] = log->by_number[i]->number;
-        told[i] = directory->opened == NULL;
+        count += (size_t)(log->by_number[i]->last_number - log->by_number[i]->number + 1);
+    }
+    uint64_t *numbers = mem_zalloc(count + 1, sizeof(*numbers));
+    bool *told = mem_zalloc(count + 1, sizeof(*told));
+    size_t at = 0;
+    for (size_t i = 0; i < log->segment_count; i++) {
+        for (uint64_t n = log->by_number[i]->number; n <= log->by_number[i]->last_number; n++) {
+            told[at] = directory->opened == NULL;
+            numbers[at++] = n;
+        }
     }
     if (directory->opened != NULL) {
-        directory->opened(directory->arg, numbers, log->segment_count, told);
+        directory->opened(directory->arg, numbers, count, told);
     }
+    at = 0;
     for (size_t i = 0; i < log->segment_count; i++) {
-        log->by_number[i]->told = told[i];
+        log->by_number[i]->told = true;
+        for (uint64_t n = log->by_number[i]->number; n <= log->by_number[i]->last_number; n++) {
+            log->by_number[i]->told &= told[at++];
+        }
     }
     mem_free(numbers);
     mem_free(told);
@@ -60,6 +100,7 @@ void segments_start(struct log *log)
 
 void segments_stop(struct log *log)
 {
+    cleaner_stop(log);
     pthread_mutex_lock(&log->mutex);
     log->closing = true;
     pthread_cond_broadcast(&log->worker_wake);
@@ -99,7 +140,13 @@ void segment_drop(struct log *log, struct segment *segment)
     memmove(log->by_number + at, log->by_number + at + 1,
             (log->segment_count - at) * sizeof(struct segment *));
     log->removals++;
+    segment_free(segment);
+}
+
+void segment_free(struct segment *segment)
+{
     index_free(segment->index);
+    mem_free(segment->live);
     mem_free(segment);
 }
 
@@ -133,11 +180,37 @@ bool log_over_budget(const struct log *log)
     return log->over_budget;
 }
 
+void segments_swap(struct log *log, struct segment *first, size_t count, struct segment *made)
+{
+    made->told = true;
+    for (size_t i = 0; i < count; i++) {
+        struct segment *gone = first;
+        first = first->next;
+        made->told &= gone->told;
+        segment_drop(log, gone);
+    }
+    size_t at = segments_bisect(log, segment_is_from, made->number);
+    ASSERT(at < log->segment_count && log->by_number[at] == first); /* the newest commit's stays */
+    *(at == 0 ? &log->first : &log->by_number[at - 1]->next) = made;
+    made->next = first;
+    memmove(log->by_number + at + 1, log->by_number + at,
+            (log->segment_count - at) * sizeof(struct segment *));
+    log->by_number[at] = made;
+    log->segment_count++;
+    log->disk_bytes += made->size;
+    log->figures.segments -= count - 1;
+    segment_unsettle(log, made);
+}
+
+void segment_unsettle(struct log *log, const struct segment *segment)
+{
+    log->settled = segment->number < log->settled ? segment->number : log->settled;
+}
+
 void segments_free(struct log *log)
 {
     for (size_t i = 0; i < log->segment_count; i++) {
-        index_free(log->by_number[i]->index);
-        mem_free(log->by_number[i]);
+        segment_free(log->by_number[i]);
     }
     mem_free(log->by_number);
     log->by_number = NULL;
@@ -163,7 +236,7 @@ size_t segments_bisect(const struct log *log, segment_past *past, uint64_t value
 
 bool segment_is_from(const struct segment *segment, uint64_t number)
 {
-    return segment->number >= number;
+    return segment->last_number >= number;
 }
 
 enum err segment_make(struct log *log, uint64_t number, uint64_t bytes, struct segment **out)
@@ -181,8 +254,11 @@ enum err segment_make(struct log *log, uint64_t number, uint64_t bytes, struct s
     /* The name stands for the new file, but perhaps not durably: nobody may write into it. */
     TRY(directory_sync(log->dir) == OK ? OK : ERR_IO);
     struct segment *segment = mem_zalloc(1, sizeof(*segment));
-    *segment = (struct segment){
-        .number = number, .size = bytes, .first_commit = UINT64_MAX, .state = SEGMENT_READY};
+    *segment = (struct segment){.number = number,
+                                .last_number = number,
+                                .size = bytes,
+                                .first_commit = UINT64_MAX,
+                                .state = SEGMENT_READY};
     *out = segment;
     return OK;
 }
@@ -294,7 +370,9 @@ static bool worker_prepare(struct log *log)
     if (ready != NULL && ready->size >= bytes) {
         return false;
     }
-    uint64_t number = ready != NULL ? ready->number : log->last == NULL ? 1 : log->last->number + 1;
+    uint64_t number = ready != NULL       ? ready->number
+                      : log->last == NULL ? 1
+                                          : log->last->last_number + 1;
     uint64_t size = ready != NULL ? ready->size : 0;
     struct segment *made = NULL;
     log->unfit = !fits_budget(log, size, bytes);
@@ -339,6 +417,7 @@ static bool worker_index(struct log *log)
     if (!wants_index(segment)) {
         return false; /* those behind the sealed ones have none yet */
     }
+    segment->busy = true;
     struct segment copy = *segment; /* readers change and copy it under the mutex */
     struct segment_index *index = segment->index;
     pthread_mutex_unlock(&log->mutex);
@@ -346,6 +425,7 @@ static bool worker_index(struct log *log)
         enum err measured = segment_measure(log, &copy);
         pthread_mutex_lock(&log->mutex);
         segment->index_refused = measured != OK;
+        segment->busy = false;
         return true;
     }
     enum err err = index != NULL ? OK : index_load(log, &copy, &index);
@@ -357,7 +437,7 @@ static bool worker_index(struct log *log)
         err = index_write(log, &copy, index);
     }
     if (err == OK && log->options.directory.sealed != NULL) {
-        tell_directory(log, copy.number, index);
+        tell_directory(log, &copy, index);
     }
     pthread_mutex_lock(&log->mutex);
     segment->index_at = copy.index_at;
@@ -370,19 +450,23 @@ static bool worker_index(struct log *log)
     segment->index_refused = err != OK;
     segment->told = err == OK;
     segment->index = NULL; /* readers load it, or make it, from the file */
+    segment->busy = false;
     index_free(made ? index : NULL);
     return true;
 }
 
 static bool wants_index(const struct segment *segment)
 {
-    return segment->state == SEGMENT_SEALED &&
+    return segment->state == SEGMENT_SEALED && !segment->busy &&
            (segment->index != NULL ||
             ((!segment->indexed || !segment->told) && !segment->index_refused));
 }
 
-static void tell_directory(struct log *log, uint64_t segment, const struct segment_index *index)
+/* All that a cleaned file holds is told as of its first number: nothing of the others. */
+static void tell_directory(struct log *log, const struct segment *segment,
+                           const struct segment_index *index)
 {
+    const struct log_directory *directory = &log->options.directory;
     struct log_directory_entry *entries = mem_zalloc(index->count + 1, sizeof(*entries));
     for (size_t i = 0; i < index->count; i++) {
         const struct stream_index *list = &index->streams[i];
@@ -391,15 +475,21 @@ static void tell_directory(struct log *log, uint64_t segment, const struct segme
         entries[i] = (struct log_directory_entry){
             list->stream, list->count, {first->commit, first->index}, {last->commit, last->index}};
     }
-    log->options.directory.sealed(log->options.directory.arg, segment, entries, index->count);
+    directory->sealed(directory->arg, segment->number, entries, index->count);
+    for (uint64_t n = segment->number + 1; n <= segment->last_number; n++) {
+        directory->sealed(directory->arg, n, entries, 0);
+    }
     mem_free(entries);
 }
 
-static void tell_removed(struct log *log, uint64_t segment)
+static void tell_removed(struct log *log, uint64_t first, uint64_t last)
 {
-    if (log->options.directory.removed != NULL) {
+    const struct log_directory *directory = &log->options.directory;
+    if (directory->removed != NULL) {
         pthread_mutex_unlock(&log->mutex);
-        log->options.directory.removed(log->options.directory.arg, segment);
+        for (uint64_t n = first; n <= last; n++) {
+            directory->removed(directory->arg, n);
+        }
         pthread_mutex_lock(&log->mutex);
     }
 }
@@ -414,13 +504,14 @@ static bool worker_remove(struct log *log)
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
     uint64_t visible = atomic_load_explicit(&log->visible, memory_order_relaxed);
     if (oldest == NULL || log->removal_unsynced || oldest->state != SEGMENT_SEALED ||
-        oldest->index != NULL || oldest->last_commit > flushed ||
+        oldest->busy || oldest->index != NULL || oldest->last_commit > flushed ||
         oldest->last_commit > log->trim_commit || oldest->last_commit >= visible) {
         return false;
     }
     char path[4200];
     uint64_t number = oldest->number;
-    segment_path(log, number, path, sizeof(path));
+    uint64_t last_number = oldest->last_number;
+    segment_file(log, oldest, path, sizeof(path));
     atomic_store_explicit(&log->first_commit, oldest->last_commit + 1, memory_order_release);
     pthread_mutex_unlock(&log->mutex);
     enum err err = file_remove(path);
@@ -434,7 +525,7 @@ static bool worker_remove(struct log *log)
     if (gone) {
         segment_drop(log, oldest);
         log->figures.segments--;
-        tell_removed(log, number);
+        tell_removed(log, number, last_number);
     }
     return err == OK;
 }

@@ -33,6 +33,8 @@ enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *
     report->last_commit = verify.scan.commit;
     report->log_id = log->id;
     segments_free(log);
+    mem_free(verify.scan.leftovers);
+    mem_free(log->dropped.items);
     mem_free(log->marks);
     mem_free(log);
     return err;
@@ -49,7 +51,8 @@ static enum err verify_all(struct verify *verify)
         if (!scan->ended) {
             return verify_unused(verify, segment->next);
         }
-        segment = scan_find(scan->log, scan->next);
+        segment =
+            segment->next != NULL && segment->next->number == scan->next ? segment->next : NULL;
         if (segment == NULL) {
             return scan_damage(scan, scan->next, 0,
                                "The segment that the one before it names is missing");
@@ -64,10 +67,15 @@ static enum err verify_segment(struct verify *verify, struct segment *segment)
     struct frame_reader reader;
     char path[4200];
     uint64_t at;
-    segment_path(scan->log, segment->number, path, sizeof(path));
-    TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
+    TRY(segment_reader(scan->log, segment, &reader, path, sizeof(path)));
     scan->report->bytes_scanned += reader.size;
     scan->report->segments++;
+    if (segment->generation != 0) {
+        enum err err = verify_cleaned(verify, segment, &reader);
+        err = err != OK ? err : verify_index(verify, segment, &reader, segment->used);
+        frame_reader_close(&reader);
+        return err;
+    }
     enum err err = scan_segment(scan, segment, &reader, &at);
     err = err != OK ? err : verify_frames(verify, segment, &reader, at);
     if (err == OK) {
@@ -82,7 +90,9 @@ static enum err visit_record(void *arg, const struct log_record *record, uint32_
 {
     const struct verify *verify = arg;
     (void)offset;
-    return verify->fn == NULL ? OK : verify->fn(verify->arg, record);
+    return verify->fn == NULL || record->commit <= verify->visited
+               ? OK
+               : verify->fn(verify->arg, record);
 }
 
 /* The frames that scan_segment accepted, up to end: their records, and the zeros behind each. */
@@ -115,6 +125,74 @@ enum err verify_frame(struct verify *verify, const struct segment *segment,
     return verify_zeros(verify, segment, reader, at + used, at + sectors_of(used));
 }
 
+/* Its records come in the order of the log, and none is of a commit that it does not stand for. */
+struct kept {
+    struct verify *verify;
+    uint64_t last_commit;
+    struct log_place before;
+    uint64_t time_ms;
+    uint64_t records;
+};
+
+static enum err visit_kept(void *arg, const struct log_record *record, uint32_t offset)
+{
+    struct kept *kept = arg;
+    bool follows = record->commit <= kept->last_commit && record->time_ms >= kept->time_ms &&
+                   (record->commit > kept->before.commit ||
+                    (record->commit == kept->before.commit && record->index > kept->before.index));
+    if (!follows) {
+        return ERR_DAMAGED;
+    }
+    kept->before = (struct log_place){record->commit, record->index};
+    kept->time_ms = record->time_ms;
+    kept->records++;
+    return visit_record(kept->verify, record, offset);
+}
+
+static enum err verify_kept(struct verify *verify, const struct segment *segment,
+                            struct frame_reader *reader, const struct summary *summary)
+{
+    static const char wrong[] = "A frame of a cleaned file is damaged";
+    struct kept kept = {.verify = verify,
+                        .last_commit = summary->last_commit,
+                        .before = {summary->first_commit - 1, LOG_INDEX_END},
+                        .time_ms = summary->first_time_ms};
+    uint32_t crc = 0;
+    uint64_t at = summary->kept_at;
+    while (at < summary->used) {
+        struct frame_header header;
+        struct bytes payload;
+        enum err err = frame_reader_at(reader, at, &header, &payload);
+        bool right = err == OK && header.kind == FRAME_KEPT && header.previous_crc == crc;
+        if (err == ERR_NOT_FOUND || err == ERR_DAMAGED || (err == OK && !right)) {
+            return scan_damage_in(&verify->scan, segment, at, wrong);
+        }
+        TRY(err);
+        err = frame_walk(&header, payload, visit_kept, &kept);
+        TRY(err == ERR_DAMAGED ? scan_damage_in(&verify->scan, segment, at, wrong) : err);
+        uint64_t used = HEADER + (uint64_t)header.payload_len;
+        TRY(verify_zeros(verify, segment, reader, at + used, at + sectors_of(used)));
+        crc = header.header_crc;
+        verify->scan.report->frames++;
+        at += sectors_of(used);
+    }
+    bool whole =
+        at == summary->used && crc == summary->kept_crc && kept.records == summary->records;
+    return whole ? OK : scan_damage_in(&verify->scan, segment, at, wrong);
+}
+
+enum err verify_cleaned(struct verify *verify, const struct segment *segment,
+                        struct frame_reader *reader)
+{
+    struct summary summary;
+    TRY(scan_cleaned(&verify->scan, segment, reader, &summary));
+    uint64_t used = HEADER + SUMMARY_BYTES + (uint64_t)summary.dropped.count * 16;
+    enum err err = verify_zeros(verify, segment, reader, used, summary.kept_at);
+    err = err != OK ? err : verify_kept(verify, segment, reader, &summary);
+    summary_free(&summary);
+    return err;
+}
+
 /* A power cut may have torn it: then a sector of it is as it was before, zeros, and the server
  * makes it again. Anything else that is not it is damage, of what can be made again. */
 static enum err verify_index(struct verify *verify, const struct segment *segment,
@@ -144,7 +222,7 @@ static enum err verify_index(struct verify *verify, const struct segment *segmen
 enum err verify_damaged_index(struct verify *verify, const struct segment *segment, uint64_t at)
 {
     struct log_report *report = verify->scan.report;
-    segment_path(verify->scan.log, segment->number, report->file, sizeof(report->file));
+    segment_file(verify->scan.log, segment, report->file, sizeof(report->file));
     report->offset = at;
     snprintf(
         report->reason, sizeof(report->reason),
@@ -167,6 +245,10 @@ static enum err verify_end(struct verify *verify, const struct segment *segment,
     if (later || (dirty_end > at && scan->report->clean_stop)) {
         return scan_damage(scan, segment->number, at,
                            "A frame is damaged and what comes after it is not");
+    }
+    if (scan->behind_cleaned) {
+        return scan_damage(scan, segment->number, at,
+                           "The first frame behind a cleaned file is damaged");
     }
     if (scan_is_cut(scan, reader, at)) {
         return scan_damage(scan, segment->number, at, "The file is cut short");
@@ -206,8 +288,8 @@ enum err verify_zeros(struct verify *verify, const struct segment *segment,
             to - at < SECTOR - at % SECTOR ? (size_t)(to - at) : (size_t)(SECTOR - at % SECTOR);
         TRY(frame_reader_bytes(reader, at, len, &part));
         if (!is_zero(part)) {
-            return scan_damage(&verify->scan, segment->number, at,
-                               "Bytes that no frame covers were changed");
+            return scan_damage_in(&verify->scan, segment, at,
+                                  "Bytes that no frame covers were changed");
         }
     }
     return OK;

@@ -116,6 +116,11 @@ static int tell(const char *path, enum err err, const struct log_report *report,
             (unsigned long long)report->commits, (unsigned long long)report->last_commit,
             (unsigned long long)dump->records, (unsigned long long)report->bytes_scanned,
             report->clean_stop ? ", stopped cleanly" : "");
+    if (report->cleaned_commit > 0) {
+        fprintf(out,
+                "cleaned: of commits up to number %llu, records that were hidden may be gone\n",
+                (unsigned long long)report->cleaned_commit);
+    }
     if (report->torn_end) {
         fprintf(out, "a torn end that nobody was told about: %s at offset %llu\n", report->file,
                 (unsigned long long)report->offset);

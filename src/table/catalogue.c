@@ -103,6 +103,12 @@ const struct table *catalogue_next_expiring(const struct catalogue *catalogue, u
     return NULL;
 }
 
+const struct stream *catalogue_stream_of_id(const struct catalogue *catalogue, uint64_t id)
+{
+    const struct stream_node *node = stream_by_id(catalogue, id);
+    return node == NULL ? NULL : &node->stream;
+}
+
 const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue)
 {
     for (size_t i = 0; i < catalogue->stream_count; i++) {

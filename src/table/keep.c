@@ -334,6 +334,7 @@ static void hide_old(struct store *store, uint64_t now_ms, bool noting)
     size_t i = 0;
     while ((stream = catalogue_next_stream(catalogue, after, BYTES_NONE)) != NULL) {
         count_max(&stream->trim->commit, hiding.wanted[i++]);
+        count_max(&stream->trim->commit, log_dropped(store->log, stream->id));
         uint64_t hidden = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
         hidden = hidden > stream->first_commit ? hidden : stream->first_commit;
         least = hidden < least ? hidden : least; /* the log need not keep more for it */
@@ -356,6 +357,22 @@ void store_hide_old(struct store *store, uint64_t now_ms)
 void store_hide_again(struct store *store)
 {
     hide_old(store, atomic_load_explicit(&store->aged_ms, memory_order_relaxed), false);
+}
+
+/* A stream opened by a commit that is flushed is in every catalogue that is pinned after it: one
+ * that is not there was forgotten, and its id is not used again. */
+uint64_t store_stream_dead(void *arg, uint64_t stream_id)
+{
+    struct store *store = arg;
+    const struct catalogue *catalogue = store_catalogue_pin(store);
+    const struct stream *stream = catalogue_stream_of_id(catalogue, stream_id);
+    uint64_t commit = UINT64_MAX;
+    if (stream != NULL) {
+        commit = atomic_load_explicit(&stream->trim->commit, memory_order_relaxed);
+        commit = commit > stream->first_commit ? commit : stream->first_commit;
+    }
+    store_catalogue_unpin(store, catalogue);
+    return commit;
 }
 
 void store_trim(struct store *store, uint64_t now_ms)

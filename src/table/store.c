@@ -507,6 +507,8 @@ static void start_threads(struct store *store, const struct store_options *optio
     store->committer = committer_open(store, state);
     store_hide_old(store, store_age_ms(store));
     store->keeper = keeper_open(store);
+    const struct log_cleaning cleaning = {.trims = {store, store_stream_dead}};
+    log_clean(store->log, &cleaning);
     store->expirer = expirer_open(store);
 }
 

@@ -226,6 +226,8 @@ MUST_USE enum err catalogue_load_stream(struct catalogue *catalogue, struct byte
 MUST_USE enum err catalogue_load_table(struct catalogue *catalogue, struct bytes value);
 /* The table after that id (0: from the first) that expires items; NULL at the end. */
 const struct table *catalogue_next_expiring(const struct catalogue *catalogue, uint64_t after_id);
+/* NULL: it was forgotten, or never was. */
+const struct stream *catalogue_stream_of_id(const struct catalogue *catalogue, uint64_t id);
 /* Streams closed and hidden wholly: the first one, NULL if there is none. */
 const struct stream *catalogue_trimmed_stream(const struct catalogue *catalogue);
 
@@ -442,6 +444,9 @@ struct keeper *keeper_open(struct store *store);
 void keeper_close(struct keeper *keeper);
 /* What is visible goes to the view's files, and the log is told so. */
 void store_flush(struct store *store);
+/* Records of the stream up to which commit nobody will ask for: for the log's cleaner, of commits
+ * that are flushed. arg is the store. Any thread. */
+uint64_t store_stream_dead(void *arg, uint64_t stream_id);
 /* Stream records older than their retention are hidden from now on, by now_ms, an age's, or by the
  * one that is noted; a later one is noted first where it hides anything more. Blocks. */
 void store_hide_old(struct store *store, uint64_t now_ms);

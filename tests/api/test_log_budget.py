@@ -81,8 +81,20 @@ def test_writes_stop_at_the_budget_and_go_on_when_records_have_grown_old(api):
     assert api.server.metrics()["headwater_log_disk_bytes"] < BUDGET
 
 
+def test_what_no_stream_keeps_uses_up_no_budget(api):
+    table = api.create(view=None)
+    keys = [f"k{number}" for number in range(3 * BUDGET // len(PADDING))]
+    for key in keys:
+        wait_until(lambda key=key: refusal(put, api, table, key) is None)
+    used = api.server.metrics()
+    assert used["headwater_log_cleanings_total"] > 0 and used["headwater_log_disk_bytes"] <= BUDGET
+    api.server.kill()
+    api.server.start()
+    assert all(api.get(table, pk={"S": key}) is not None for key in keys)
+
+
 def test_a_batch_beyond_the_budget_is_done_as_far_as_it_may_be(api):
-    table = api.create()
+    table = api.create(view="NEW_IMAGE")
     first, second, *_ = fill(api, table)
     batch = [{"PutRequest": {"Item": {"pk": {"S": "new"}, "padding": {"S": PADDING}}}}, {"DeleteRequest": {"Key": {"pk": {"S": first}}}}]
     assert api.call("BatchWriteItem", RequestItems={table: batch})["UnprocessedItems"] == {table: batch[:1]}

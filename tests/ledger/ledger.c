@@ -37,6 +37,10 @@ static const struct option_row rows[] = {
     ROW("recovery-kills", COUNT, recovery_percent, 0, 99,
         "percent of restarts that are killed in their first 30 ms (10; only with --kill-by kill)"),
     ROW("clients", COUNT, clients, 1, WORKLOAD_CLIENTS_MAX, "signed clients (16)"),
+    ROW("litter", FLAG, litter, 0, 0,
+        "one more client fills a table of 8 kB items that nobody checks, and the checked one keeps "
+        "its\n                   stream for ever: with --retention-ms=1000 of serve, the log is "
+        "cleaned all the time"),
     ROW("seed", COUNT, seed, 0, 9e15, "of the clients and the moments (random, printed)"),
     ROW("data", TEXT, data, 0, 0,
         "data directory; kept (default: a new one in /tmp, removed unless something was wrong)"),

@@ -38,6 +38,7 @@ struct plan {
     uint64_t recovery_percent;
     uint64_t seed;
     bool keep;
+    bool litter;
     enum kill_by kill_by;
 };
 
@@ -72,6 +73,8 @@ struct ledger {
     struct link link; /* of the checking calls */
     struct buf body;
     char table[64];
+    char litter_table[64];
+    uint64_t litter; /* items written, or tried */
     struct stream_name stream;
     /* All records since the last check, read after it; and the iterator at their end. */
     struct records records;

@@ -22,11 +22,12 @@ struct client {
     bool busy;
     size_t op; /* in the history, while busy */
     bool is_reader;
+    bool litters;
 };
 
 struct load {
     struct ledger *ledger;
-    struct client *clients; /* the last one reads the stream */
+    struct client *clients; /* the last one reads the stream; the one before it may litter */
     size_t count;
     size_t open;
     size_t busy;
@@ -51,7 +52,7 @@ static void client_lost(struct load *load, struct client *client);
 enum err load_run(struct ledger *ledger)
 {
     const struct plan *plan = &ledger->plan;
-    struct load load = {.ledger = ledger, .count = plan->clients + 1, .epoll = -1};
+    struct load load = {.ledger = ledger, .count = plan->clients + 1 + plan->litter, .epoll = -1};
     uint64_t load_ms =
         plan->least_ms + prng_below(&ledger->prng, plan->most_ms - plan->least_ms + 1);
     load.clients = mem_zalloc(load.count, sizeof(*load.clients));
@@ -94,6 +95,7 @@ static enum err open_all(struct load *load)
         struct client *client = &load->clients[i];
         struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = client};
         client->is_reader = i + 1 == load->count;
+        client->litters = i == load->ledger->plan.clients && !client->is_reader;
         if (link_open(&client->link, &load->ledger->wire) != OK) {
             continue; /* dead already; where it may not be, the turn finds out */
         }
@@ -160,10 +162,31 @@ static void end_when_due(struct load *load, uint64_t now)
     }
 }
 
+/* Items that nobody asks for again, under a few keys. */
+static void litter_body(struct ledger *ledger)
+{
+    static char litter[8000];
+    memset(litter, 'a' + (int)(ledger->litter % 26), sizeof(litter) - 1);
+    buf_clear(&ledger->body);
+    buf_printf(&ledger->body, "{\"RequestItems\":{\"%s\":[", ledger->litter_table);
+    for (unsigned i = 0; i < 4; i++) {
+        buf_printf(&ledger->body,
+                   "%s{\"PutRequest\":{\"Item\":{\"pk\":{\"S\":\"l\"},\"sk\":{\"S\":\"%u\"},"
+                   "\"litter\":{\"S\":\"%s\"}}}}",
+                   i == 0 ? "" : ",", (unsigned)(ledger->litter++ % 500), litter);
+    }
+    buf_printf(&ledger->body, "]}}");
+}
+
 static void next_request(struct load *load, struct client *client)
 {
     struct ledger *ledger = load->ledger;
     if (load->ending || client->link.fd < 0) {
+        return;
+    }
+    if (client->litters) {
+        litter_body(ledger);
+        send_op(load, client, "DynamoDB_20120810.BatchWriteItem", false);
         return;
     }
     if (client->is_reader) {
@@ -217,7 +240,9 @@ static void receive(struct load *load, struct client *client)
         }
         client->busy = false;
         load->busy--;
-        answered(load, client, &response);
+        if (!client->litters) {
+            answered(load, client, &response);
+        }
         if (response.closes) {
             client_lost(load, client);
         } else if (client->is_reader && load->ledger->history.ops[client->op].empty) {

@@ -45,9 +45,8 @@ enum err round_prepare(struct ledger *ledger)
 }
 
 /* There already is fine: a cut may have come just after it was made. */
-static enum err make_table(struct ledger *ledger)
+static enum err create(struct ledger *ledger, const char *table, const char *more)
 {
-    static const char *const status[] = {"Table", "TableStatus"};
     struct response response;
     buf_clear(&ledger->body);
     buf_printf(
@@ -57,14 +56,28 @@ static enum err make_table(struct ledger *ledger)
         "{\"AttributeName\":\"sk\",\"AttributeType\":\"S\"}],\"KeySchema\":["
         "{\"AttributeName\":\"pk\",\"KeyType\":\"HASH\"},"
         "{\"AttributeName\":\"sk\",\"KeyType\":\"RANGE\"}],\"StreamSpecification\":{"
-        "\"StreamEnabled\":true,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"}}",
-        ledger->table);
+        "\"StreamEnabled\":true,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"}%s}",
+        table, more);
     TRY(ledger_call(ledger, "DynamoDB_20120810.CreateTable", &response));
     if (response.status != 200 &&
         !bytes_equal(response_error(response.body), BYTES("ResourceInUseException"))) {
         checker_violation(&ledger->checker, "CreateTable: HTTP %u %.*s", response.status,
                           BYTES_FMT(response.body));
         return ERR_INVALID;
+    }
+    return OK;
+}
+
+static enum err make_table(struct ledger *ledger)
+{
+    static const char *const status[] = {"Table", "TableStatus"};
+    static const char for_ever[] =
+        ",\"Tags\":[{\"Key\":\"headwater:stream-retention\",\"Value\":\"forever\"}]";
+    struct response response;
+    TRY(create(ledger, ledger->table, ledger->plan.litter ? for_ever : ""));
+    if (ledger->plan.litter) {
+        snprintf(ledger->litter_table, sizeof(ledger->litter_table), "%.50s-litter", ledger->table);
+        TRY(create(ledger, ledger->litter_table, ""));
     }
     for (int i = 0; i < ACTIVE_WAITS_MAX; i++) {
         buf_clear(&ledger->body);

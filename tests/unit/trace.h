@@ -22,7 +22,8 @@ enum trace_kind {
     TRACE_SYNC,
     TRACE_DIRECTORY_SYNC,
     TRACE_RENAME, /* to file, from `from` */
-    TRACE_NOTE,   /* the test's own: file is its name, offset and len its numbers */
+    TRACE_REMOVE,
+    TRACE_NOTE, /* the test's own: file is its name, offset and len its numbers */
 };
 
 struct trace_event {
@@ -195,6 +196,15 @@ int rename(const char *from, const char *to)
     int status = (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
     if (status == 0) {
         trace_path(TRACE_RENAME, to, from, 0, 0);
+    }
+    return status;
+}
+
+int unlink(const char *path)
+{
+    int status = (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0);
+    if (status == 0) {
+        trace_path(TRACE_REMOVE, path, NULL, 0, 0);
     }
     return status;
 }
