@@ -117,11 +117,17 @@ class Api:
                 answer = self.connection.getresponse()
                 return answer.status, answer.headers, answer.read()
             except (http.client.RemoteDisconnected, ConnectionError):
-                self.connection.close() # the server may end an idle one
-                self.connection = None
+                self._hang_up() # the server may end an idle one
                 if last:
                     raise
+            except BaseException: # what comes late is no answer to the next request
+                self._hang_up()
+                raise
         raise AssertionError("unreachable")
+
+    def _hang_up(self):
+        self.connection.close()
+        self.connection = None
 
     def call(self, operation, body=None, headers=None, **members):
         """A signed call: the decoded answer, or Refused. body: bytes, or what JSON can say, or members."""
