@@ -284,7 +284,6 @@ static enum err get_item(struct batch_get *batch, size_t index, struct bytes key
     struct batch_get_out *out = call->out;
     struct batch_table *table = &batch->tables[index];
     struct table_items *response = &out->responses[out->response_count];
-    struct consumed_capacity *entry;
     struct key key;
     struct bytes item;
     struct bytes shown;
@@ -315,6 +314,7 @@ static enum err get_item(struct batch_get *batch, size_t index, struct bytes key
     if (in->capacity == CAPACITY_NONE) {
         return OK;
     }
+    double units = capacity_read(bytes, in->tables[index].of.consistent_read);
     return capacity_add(call, out->capacities, &out->capacity_count, in->capacity, table->table,
-                        capacity_read(bytes, in->tables[index].of.consistent_read), &entry);
+                        (struct capacity_units){.units = units});
 }

@@ -7,6 +7,7 @@
 
 static struct consumed_capacity *entry_of(struct consumed_capacity *list, size_t *count,
                                           struct bytes name);
+static void add_units(struct capacity_units *sum, struct capacity_units more);
 static double units_of(size_t bytes, size_t unit);
 
 double capacity_read(size_t bytes, bool consistent)
@@ -26,18 +27,21 @@ enum err capacity_set(struct op_call *call, struct consumed_capacity *capacity,
 {
     capacity->given = true;
     capacity->table_name = arena_dup(call->arena, table->name);
-    capacity->units = units;
     capacity->detailed = asked == CAPACITY_INDEXES;
-    capacity->table_units = units;
+    capacity->total.units = units;
+    capacity->table.units = units;
     return capacity->table_name.ptr == NULL ? ERR_NOMEM : OK;
 }
 
 enum err capacity_add(struct op_call *call, struct consumed_capacity *list, size_t *count,
-                      enum return_capacity asked, const struct table *table, double units,
-                      struct consumed_capacity **entry)
+                      enum return_capacity asked, const struct table *table,
+                      struct capacity_units units)
 {
-    *entry = entry_of(list, count, table->name);
-    return capacity_set(call, *entry, asked, table, (*entry)->units + units);
+    struct consumed_capacity *entry = entry_of(list, count, table->name);
+    TRY(capacity_set(call, entry, asked, table, entry->total.units));
+    add_units(&entry->total, units);
+    add_units(&entry->table, units);
+    return OK;
 }
 
 enum err capacity_merge(struct op_call *call, struct consumed_capacity *list, size_t *count,
@@ -49,8 +53,8 @@ enum err capacity_merge(struct op_call *call, struct consumed_capacity *list, si
         entry->table_name = arena_dup(call->arena, one->table_name);
         return entry->table_name.ptr == NULL ? ERR_NOMEM : OK;
     }
-    entry->units += one->units;
-    entry->table_units += one->table_units;
+    add_units(&entry->total, one->total);
+    add_units(&entry->table, one->table);
     return OK;
 }
 
@@ -64,6 +68,13 @@ static struct consumed_capacity *entry_of(struct consumed_capacity *list, size_t
     }
     *count += place == *count;
     return &list[place];
+}
+
+static void add_units(struct capacity_units *sum, struct capacity_units more)
+{
+    sum->units += more.units;
+    sum->read += more.read;
+    sum->write += more.write;
 }
 
 /* Nothing still costs one. */

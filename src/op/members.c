@@ -50,21 +50,21 @@ const struct enum_set set_on_condition_failure = ENUM_SET(on_failure_names, "[AL
 const struct enum_set set_capacity = ENUM_SET(capacity_names, "[INDEXES, TOTAL, NONE]");
 const struct enum_set set_metrics = ENUM_SET(metrics_names, "[SIZE, NONE]");
 
-struct units {
-    double units;
-};
 static const struct field units_fields[] = {
-    {NAME("CapacityUnits"), .type = FIELD_DOUBLE, .flags = FIELD_KEEP_ZERO, AT(units, units)},
+    {NAME("CapacityUnits"), .type = FIELD_DOUBLE, .flags = FIELD_KEEP_ZERO,
+     AT(capacity_units, units)},
+    {NAME("ReadCapacityUnits"), .type = FIELD_DOUBLE, AT(capacity_units, read)},
+    {NAME("WriteCapacityUnits"), .type = FIELD_DOUBLE, AT(capacity_units, write)},
     {.type = FIELD_END},
 };
-static const struct shape shape_units = {"Capacity", units_fields, sizeof(struct units)};
+static const struct shape shape_units = {"Capacity", units_fields, sizeof(struct capacity_units)};
 
 static const struct field capacity_fields[] = {
     MEMBER_TEXT("TableName", consumed_capacity, table_name),
-    {NAME("CapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, units)},
-    {NAME("ReadCapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, read_units)},
-    {NAME("WriteCapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, write_units)},
-    {NAME("Table"), .type = FIELD_STRUCT, .shape = &shape_units, AT(consumed_capacity, table_units),
+    {NAME("CapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, total.units)},
+    {NAME("ReadCapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, total.read)},
+    {NAME("WriteCapacityUnits"), .type = FIELD_DOUBLE, AT(consumed_capacity, total.write)},
+    {NAME("Table"), .type = FIELD_STRUCT, .shape = &shape_units, AT(consumed_capacity, table),
      GIVEN(consumed_capacity, detailed)},
     {.type = FIELD_END},
 };

@@ -180,10 +180,10 @@ double capacity_write(size_t old_bytes, size_t new_bytes);
 /* Fills it; for requests that asked for it. */
 MUST_USE enum err capacity_set(struct op_call *call, struct consumed_capacity *capacity,
                                enum return_capacity asked, const struct table *table, double units);
-/* Adds to the table's entry in a list with room for it, and gives the entry. */
+/* Adds to the table's entry in a list with room for it. */
 MUST_USE enum err capacity_add(struct op_call *call, struct consumed_capacity *list, size_t *count,
-                               enum return_capacity asked, const struct table *table, double units,
-                               struct consumed_capacity **entry);
+                               enum return_capacity asked, const struct table *table,
+                               struct capacity_units units);
 /* Adds what another call of one table took. */
 MUST_USE enum err capacity_merge(struct op_call *call, struct consumed_capacity *list,
                                  size_t *count, const struct consumed_capacity *one);

@@ -32,13 +32,17 @@ struct expression_tokens {
     bool has_values;
 };
 
+/* Only transactions tell of what kind their units are: in the sum and in its parts. */
+struct capacity_units {
+    double units, read, write; /* 0: not told */
+};
+
 struct consumed_capacity {
     struct bytes table_name;
-    double units;                   /* 0: not asked for */
-    double table_units;             /* INDEXES only */
-    double read_units, write_units; /* transactions only */
-    bool given;                     /* it was asked for */
-    bool detailed;                  /* INDEXES was */
+    struct capacity_units total;
+    struct capacity_units table; /* INDEXES only */
+    bool given;                  /* it was asked for */
+    bool detailed;               /* INDEXES was */
 };
 
 struct put_item_in {

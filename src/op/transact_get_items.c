@@ -273,10 +273,9 @@ static enum err charge(struct transact_gets *gets)
     }
     for (size_t i = 0; i < in->count; i++) {
         double units = 2 * capacity_read(item_size(gets->items[i]), true);
-        struct consumed_capacity *entry;
         TRY(capacity_add(call, out->capacities, &out->capacity_count, in->capacity,
-                         gets->places[i].table, units, &entry));
-        entry->read_units = entry->units;
+                         gets->places[i].table,
+                         (struct capacity_units){.units = units, .read = units}));
     }
     return OK;
 }

@@ -515,18 +515,18 @@ static enum err charge(struct transaction *transaction, bool replay)
     }
     for (size_t i = 0; i < transaction->count; i++) {
         struct step *step = &transaction->steps[i];
-        struct consumed_capacity *capacity;
         if (replay) {
             TRY(lookup_item(transaction->reader, step->table, &step->key, &step->old_item));
         }
         size_t put = step->action->kind == TRANSACT_PUT ? item_size(step->action->item) : 0;
         size_t read = item_size(step->old_item);
-        double units = replay
-                           ? capacity_read(read > put ? read : put, true)
-                           : capacity_write(item_size(step->old_item), item_size(step->new_item));
+        double units =
+            2 * (replay ? capacity_read(read > put ? read : put, true)
+                        : capacity_write(item_size(step->old_item), item_size(step->new_item)));
         TRY(capacity_add(call, out->capacities, &out->capacity_count, in->capacity, step->table,
-                         2 * units, &capacity));
-        *(replay ? &capacity->read_units : &capacity->write_units) = capacity->units;
+                         (struct capacity_units){.units = units,
+                                                 .read = replay ? units : 0,
+                                                 .write = replay ? 0 : units}));
     }
     return OK;
 }
