@@ -72,4 +72,28 @@ static inline struct bytes bytes_cut(struct bytes *rest, uint8_t separator)
     return part;
 }
 
+/* For bytes_trim: what HTTP allows around a value; what C calls space. */
+#define BYTES_BLANK " \t"
+#define BYTES_SPACE " \t\n\v\f\r"
+
+static inline bool bytes_is_any(uint8_t byte, const char *set)
+{
+    while (*set != '\0' && (uint8_t)*set != byte) {
+        set++;
+    }
+    return *set != '\0';
+}
+
+/* Without the bytes of that set at both ends. */
+static inline struct bytes bytes_trim(struct bytes text, const char *set)
+{
+    while (text.len > 0 && bytes_is_any(text.ptr[0], set)) {
+        text = bytes_of(text.ptr + 1, text.len - 1);
+    }
+    while (text.len > 0 && bytes_is_any(text.ptr[text.len - 1], set)) {
+        text.len--;
+    }
+    return text;
+}
+
 #endif

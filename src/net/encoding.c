@@ -12,17 +12,6 @@ struct choice {
     unsigned quality;
 };
 
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
-        text = bytes_of(text.ptr + 1, text.len - 1);
-    }
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t')) {
-        text.len--;
-    }
-    return text;
-}
-
 static unsigned quality_of(struct bytes text)
 {
     uint64_t quality = 0;
@@ -50,9 +39,9 @@ static unsigned quality_among(struct bytes parameters)
 {
     while (parameters.len > 0) {
         struct bytes value = bytes_cut(&parameters, ';');
-        struct bytes name = trim(bytes_cut(&value, '='));
+        struct bytes name = bytes_trim(bytes_cut(&value, '='), BYTES_BLANK);
         if (bytes_equal_nocase(name, BYTES("q"))) {
-            return quality_of(trim(value));
+            return quality_of(bytes_trim(value, BYTES_BLANK));
         }
     }
     return QUALITY_ONE;
@@ -84,7 +73,7 @@ enum http_encoding http_accepted_encoding(const struct http_request *request)
     unsigned any = 0;
     while (rest.len > 0) {
         struct bytes parameters = bytes_cut(&rest, ',');
-        struct bytes name = trim(bytes_cut(&parameters, ';'));
+        struct bytes name = bytes_trim(bytes_cut(&parameters, ';'), BYTES_BLANK);
         unsigned quality = quality_among(parameters);
         if (bytes_equal_nocase(name, BYTES("gzip"))) {
             gzip = true;

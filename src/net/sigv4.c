@@ -265,22 +265,11 @@ static void refuse_signature(struct sigv4_result *result, struct bytes canonical
 
 /* ---- the parts ---- */
 
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
-        text = bytes_of(text.ptr + 1, text.len - 1);
-    }
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t')) {
-        text.len--;
-    }
-    return text;
-}
-
 /* "Credential=..., SignedHeaders=..., Signature=...", in any order. */
 static bool read_fields(struct bytes fields, struct authorization *out, struct sigv4_result *result)
 {
     while (fields.len > 0) {
-        struct bytes value = trim(bytes_cut(&fields, ','));
+        struct bytes value = bytes_trim(bytes_cut(&fields, ','), BYTES_BLANK);
         struct bytes name = bytes_cut(&value, '=');
         struct bytes *place = bytes_equal(name, BYTES("Credential"))      ? &out->credential
                               : bytes_equal(name, BYTES("SignedHeaders")) ? &out->signed_list

@@ -412,8 +412,10 @@ static enum err decode_names(struct decode *decode, struct json value, struct by
     return OK;
 }
 
-static enum err decode_list(struct decode *decode, const struct field *field, struct json value,
-                            void *base)
+/* Makes the member's elements, all zero. room: how many of them are to be decoded; what comes
+ * behind is looked at and counted. */
+static enum err decode_elements(struct decode *decode, const struct field *field, struct json value,
+                                size_t size, void *base, size_t *room)
 {
     if (json_type(value) == JSON_OBJECT) {
         return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
@@ -421,13 +423,24 @@ static enum err decode_list(struct decode *decode, const struct field *field, st
     if (json_type(value) != JSON_ARRAY) {
         return refuse_shape(decode, value, NULL);
     }
-    const struct shape *shape = field->shape;
     size_t count = json_count(value);
-    size_t room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
-    char *elements = arena_zalloc(decode->call->arena, (room + 1) * shape->size);
+    *room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
+    void *elements = arena_zalloc(decode->call->arena, (*room + 1) * size);
     if (elements == NULL) {
         return ERR_NOMEM;
     }
+    *(void **)at(base, field->offset) = elements;
+    *(size_t *)at(base, field->count) = count;
+    return OK;
+}
+
+static enum err decode_list(struct decode *decode, const struct field *field, struct json value,
+                            void *base)
+{
+    const struct shape *shape = field->shape;
+    size_t room;
+    TRY(decode_elements(decode, field, value, shape->size, base, &room));
+    char *elements = *(char **)at(base, field->offset);
     struct json_iter iter = json_iter_of(value);
     struct json element;
     for (size_t i = 0; json_next(&iter, &element); i++) {
@@ -441,52 +454,30 @@ static enum err decode_list(struct decode *decode, const struct field *field, st
             TRY(decode_struct(decode, shape->fields, element, elements + i * shape->size));
         }
     }
-    *(void **)at(base, field->offset) = elements;
-    *(size_t *)at(base, field->count) = count;
     return OK;
 }
 
 static enum err decode_strings(struct decode *decode, const struct field *field, struct json value,
                                void *base)
 {
-    if (json_type(value) == JSON_OBJECT) {
-        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
-    }
-    if (json_type(value) != JSON_ARRAY) {
-        return refuse_shape(decode, value, NULL);
-    }
-    size_t count = json_count(value);
-    size_t room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
-    struct bytes *elements = arena_zalloc(decode->call->arena, (room + 1) * sizeof(*elements));
-    if (elements == NULL) {
-        return ERR_NOMEM;
-    }
+    size_t room;
+    TRY(decode_elements(decode, field, value, sizeof(struct bytes), base, &room));
+    struct bytes *elements = *(struct bytes **)at(base, field->offset);
     struct json_iter iter = json_iter_of(value);
     struct json element;
     struct bytes over;
     for (size_t i = 0; json_next(&iter, &element); i++) {
         TRY(decode_string(decode, element, i < room ? &elements[i] : &over));
     }
-    *(void **)at(base, field->offset) = elements;
-    *(size_t *)at(base, field->count) = count;
     return OK;
 }
 
 static enum err decode_items(struct decode *decode, const struct field *field, struct json value,
                              void *base)
 {
-    if (json_type(value) == JSON_OBJECT) {
-        return fault(decode->call, FAULT_SERIALIZATION, TEXT_START_OF_STRUCTURE);
-    }
-    if (json_type(value) != JSON_ARRAY) {
-        return refuse_shape(decode, value, NULL);
-    }
-    size_t count = json_count(value);
-    size_t room = count > LIST_DECODED_MAX ? LIST_DECODED_MAX : count;
-    struct bytes *elements = arena_zalloc(decode->call->arena, (room + 1) * sizeof(*elements));
-    if (elements == NULL) {
-        return ERR_NOMEM;
-    }
+    size_t room;
+    TRY(decode_elements(decode, field, value, sizeof(struct bytes), base, &room));
+    struct bytes *elements = *(struct bytes **)at(base, field->offset);
     struct json_iter iter = json_iter_of(value);
     struct json element;
     for (size_t i = 0; i < room && json_next(&iter, &element); i++) {
@@ -495,8 +486,6 @@ static enum err decode_items(struct decode *decode, const struct field *field, s
         }
         TRY(decode_item(decode, field, element, &elements[i]));
     }
-    *(void **)at(base, field->offset) = elements;
-    *(size_t *)at(base, field->count) = count;
     return OK;
 }
 

@@ -164,17 +164,6 @@ static enum err load_variables(struct loading *loading)
     return OK;
 }
 
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && isspace(text.ptr[0])) {
-        text = bytes_of(text.ptr + 1, text.len - 1);
-    }
-    while (text.len > 0 && isspace(text.ptr[text.len - 1])) {
-        text.len--;
-    }
-    return text;
-}
-
 /* Lines of "key = value"; # starts a comment at the start of a line. */
 static enum err load_file(struct loading *loading, const char *path)
 {
@@ -191,7 +180,7 @@ static enum err load_file(struct loading *loading, const char *path)
     while (text.len > 0) {
         const uint8_t *newline = memchr(text.ptr, '\n', text.len);
         size_t len = newline == NULL ? text.len : (size_t)(newline - text.ptr);
-        struct bytes line = trim(bytes_of(text.ptr, len));
+        struct bytes line = bytes_trim(bytes_of(text.ptr, len), BYTES_SPACE);
         size_t taken = newline == NULL ? len : len + 1;
         text = bytes_of(text.ptr + taken, text.len - taken);
         line_number++;
@@ -200,7 +189,7 @@ static enum err load_file(struct loading *loading, const char *path)
         }
         const uint8_t *equals = memchr(line.ptr, '=', line.len);
         size_t key_len = equals == NULL ? line.len : (size_t)(equals - line.ptr);
-        struct bytes key = trim(bytes_of(line.ptr, key_len));
+        struct bytes key = bytes_trim(bytes_of(line.ptr, key_len), BYTES_SPACE);
         const struct option *option = option_find(key);
         if (equals == NULL || option == NULL) {
             snprintf(loading->why, loading->room, "%s line %u: %s '%.*s'", path, line_number,
@@ -208,7 +197,7 @@ static enum err load_file(struct loading *loading, const char *path)
                      BYTES_FMT(key));
             return ERR_INVALID;
         }
-        struct bytes value = trim(bytes_of(equals + 1, line.len - key_len - 1));
+        struct bytes value = bytes_trim(bytes_of(equals + 1, line.len - key_len - 1), BYTES_SPACE);
         TRY(option_set(loading, option, value, path));
     }
     return OK;

@@ -8,7 +8,6 @@
 #include "server/managed.h"
 #include "sys/file.h"
 
-#include <ctype.h>
 #include <stdio.h>
 
 #define KEYS_FILE_BYTES_MAX (1u << 20)
@@ -32,7 +31,6 @@ static enum err profile_check(const struct profile *profile, const struct keys *
                               size_t room);
 static uint32_t profile_crc(struct bytes head, struct bytes id, struct bytes secret);
 static bool line_value(struct bytes line, const char *key, struct bytes *value);
-static struct bytes trim(struct bytes text);
 
 enum err keys_load(const char *data, const char *path, struct arena *arena, struct keys *keys,
                    char *why, size_t room)
@@ -96,7 +94,7 @@ static enum err keys_parse(struct bytes text, struct arena *arena, struct keys *
     while (text.len > 0) {
         const uint8_t *newline = memchr(text.ptr, '\n', text.len);
         size_t len = newline == NULL ? text.len : (size_t)(newline - text.ptr);
-        struct bytes line = trim(bytes_of(text.ptr, len));
+        struct bytes line = bytes_trim(bytes_of(text.ptr, len), BYTES_SPACE);
         size_t taken = newline == NULL ? len : len + 1;
         text = bytes_of(text.ptr + taken, text.len - taken);
         line_number++;
@@ -170,20 +168,9 @@ static bool line_value(struct bytes line, const char *key, struct bytes *value)
         return false;
     }
     size_t key_len = (size_t)(equals - line.ptr);
-    if (!bytes_equal(trim(bytes_of(line.ptr, key_len)), bytes_cstr(key))) {
+    if (!bytes_equal(bytes_trim(bytes_of(line.ptr, key_len), BYTES_SPACE), bytes_cstr(key))) {
         return false;
     }
-    *value = trim(bytes_of(equals + 1, line.len - key_len - 1));
+    *value = bytes_trim(bytes_of(equals + 1, line.len - key_len - 1), BYTES_SPACE);
     return true;
-}
-
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && isspace(text.ptr[0])) {
-        text = bytes_of(text.ptr + 1, text.len - 1);
-    }
-    while (text.len > 0 && isspace(text.ptr[text.len - 1])) {
-        text.len--;
-    }
-    return text;
 }
