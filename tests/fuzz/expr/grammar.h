@@ -89,7 +89,7 @@ static inline bool is_plain(struct bytes name)
 
 static inline void put_name(struct grammar *grammar, struct bytes name)
 {
-    char token[16];
+    char token[24];
     size_t at = 0;
     if (is_plain(name) && (choose(grammar, 4) != 0 || grammar->name_count == GRAMMAR_BOUND_MAX)) {
         buf_add(&grammar->text, name);
@@ -215,7 +215,7 @@ static inline struct grammar_path put_path(struct grammar *grammar)
 
 static inline struct value put_value(struct grammar *grammar, struct value value)
 {
-    char token[16];
+    char token[24];
     size_t at = grammar->value_count;
     if (at == GRAMMAR_BOUND_MAX) {
         at = 0;

@@ -125,12 +125,13 @@ static void check_item(struct bytes text, struct arena *arena)
     if (json_parse(parser, text, &root) != OK) {
         return;
     }
-    (void)value_from_json(root, arena, &value, &reading);
+    enum err err = value_from_json(root, arena, &value, &reading);
+    HOLDS(err == OK || err == ERR_FAULT);
     for (int expected = EXPECT_STRING; expected <= EXPECT_STRUCT; expected++) {
         json_mismatch_text((enum json_expected)expected, root, "java.lang.Object", words,
                            sizeof(words));
     }
-    enum err err = item_from_json(root, arena, &item, &reading);
+    err = item_from_json(root, arena, &item, &reading);
     HOLDS(err == OK || err == ERR_FAULT);
     if (err == ERR_FAULT) {
         HOLDS(reading.fault.kind == ITEM_REFUSED_SERIALIZATION || reading.fault.text[0] != 0);

@@ -65,6 +65,12 @@ static void check_same(const struct config *a, const struct config *b)
 #undef OPTION_TEST
 }
 
+/* What is chosen at the start, by what the machine has, is 0 until then. */
+static bool is_auto(const char *initial, uint64_t number)
+{
+    return number == 0 && strcmp(initial, "auto") == 0;
+}
+
 static bool is_within(const char *value, uint64_t number, uint64_t least, uint64_t most)
 {
     (void)value;
@@ -73,30 +79,37 @@ static bool is_within(const char *value, uint64_t number, uint64_t least, uint64
 
 static void check_bounds(const struct config *config)
 {
-#define BOUND_TEXT(field, least, most) HOLDS((field) != NULL);
-#define BOUND_COUNT(field, least, most) HOLDS(is_within(#field, field, least, most));
+#define BOUND_TEXT(field, initial, least, most) HOLDS((field) != NULL);
+#define BOUND_COUNT(field, initial, least, most)                                                   \
+    HOLDS(is_auto(initial, field) || is_within(#field, field, least, most));
 #define BOUND_SIZE BOUND_COUNT
-#define BOUND_FLAG(field, least, most) HOLDS((field) || !(field));
+#define BOUND_FLAG(field, initial, least, most) HOLDS((field) || !(field));
 #define OPTION(key, field, kind, text, least, most, help)                                          \
-    BOUND_##kind(config->field, (uint64_t)(least), (uint64_t)(most))
+    BOUND_##kind(config->field, text, (uint64_t)(least), (uint64_t)(most))
 #define OPTION_TEST OPTION
 #include "server/config.def"
 #undef OPTION
 #undef OPTION_TEST
 }
 
-static void add_text(struct buf *out, const char *key, const char *value)
+static void add_text(struct buf *out, const char *key, const char *initial, const char *value)
 {
+    (void)initial;
     buf_printf(out, "%s = %s\n", key, value);
 }
 
-static void add_number(struct buf *out, const char *key, uint64_t value)
+static void add_number(struct buf *out, const char *key, const char *initial, uint64_t value)
 {
-    buf_printf(out, "%s=%llu\n", key, (unsigned long long)value);
+    if (is_auto(initial, value)) {
+        buf_printf(out, "%s = auto\n", key);
+    } else {
+        buf_printf(out, "%s=%llu\n", key, (unsigned long long)value);
+    }
 }
 
-static void add_flag(struct buf *out, const char *key, bool value)
+static void add_flag(struct buf *out, const char *key, const char *initial, bool value)
 {
+    (void)initial;
     buf_printf(out, "%s = %s\n", key, value ? "yes" : "no");
 }
 
@@ -109,7 +122,8 @@ static void write_again(const struct config *config, struct arena *arena)
 #define ADD_COUNT add_number
 #define ADD_SIZE add_number
 #define ADD_FLAG add_flag
-#define OPTION(key, field, kind, text, least, most, help) ADD_##kind(&out, key, config->field);
+#define OPTION(key, field, kind, text, least, most, help)                                          \
+    ADD_##kind(&out, key, text, config->field);
 #define OPTION_TEST OPTION
 #include "server/config.def"
 #undef OPTION
