@@ -142,6 +142,7 @@ static int run_net(struct face *face, uint16_t port)
     const struct http_service service = {
         .arg = face, .request = on_request, .turn_end = on_turn_end};
     const struct http_limits limits = {.body_max = REQUEST_BYTES_MAX,
+                                       .other_body_max = REQUEST_BYTES_MAX,
                                        .connections_max = 20000,
                                        .peer_connections_max = 20000,
                                        .head_timeout_ms = 10000,

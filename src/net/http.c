@@ -26,6 +26,7 @@ static unsigned parse_chunks(struct connection *connection, size_t *from);
 static bool reserve_body(struct connection *connection);
 static unsigned check_head(struct connection *connection);
 static void deliver(struct connection *connection);
+static size_t body_max(const struct connection *connection);
 
 /* ---- parser callbacks: they only note places ---- */
 
@@ -96,10 +97,10 @@ static int on_headers_complete(http_parser *parser)
 {
     struct connection *connection = parser->data;
     connection->exchange->head_done = true;
-    if (parser->content_length != ULLONG_MAX &&
-        parser->content_length > connection->loop->limits.body_max) {
+    if (parser->content_length != ULLONG_MAX && parser->content_length > body_max(connection)) {
         return stop(connection->exchange, 413);
     }
+    connection->exchange->chunks.max = body_max(connection);
     return is_chunked(connection->exchange) ? 1 : 0; /* 1: the rest is not the parser's */
 }
 
@@ -561,21 +562,24 @@ static enum http_verb verb_of(unsigned method)
     return listed ? verbs[method] : HTTP_METHOD_OTHER;
 }
 
-static void set_target(struct http_request *request, struct bytes url)
+/* What is behind "?" of a request's target goes to query. */
+static struct bytes path_of(struct bytes url, struct bytes *query)
 {
     size_t scheme;
     size_t authority = authority_end(url, &scheme);
-    url = bytes_of(url.ptr + authority, url.len - authority);
-    const uint8_t *question = url.len == 0 ? NULL : memchr(url.ptr, '?', url.len);
-    request->path = url;
-    request->query = BYTES_NONE;
-    if (question != NULL) {
-        request->path = bytes_of(url.ptr, (size_t)(question - url.ptr));
-        request->query = bytes_of(question + 1, url.len - request->path.len - 1);
-    }
-    if (request->path.len == 0) {
-        request->path = BYTES("/");
-    }
+    *query = bytes_of(url.ptr + authority, url.len - authority);
+    struct bytes path = bytes_cut(query, '?');
+    return path.len == 0 ? BYTES("/") : path;
+}
+
+/* Only the calls of an API, at "/", are large. */
+static size_t body_max(const struct connection *connection)
+{
+    const struct exchange *exchange = connection->exchange;
+    const struct http_limits *limits = &connection->loop->limits;
+    struct bytes query;
+    struct bytes path = path_of(at_place(exchange, exchange->url_at, exchange->url_len), &query);
+    return path.len == 1 ? limits->body_max : limits->other_body_max;
 }
 
 static void set_headers(struct http_request *request, const struct exchange *exchange)
@@ -613,7 +617,8 @@ static void deliver(struct connection *connection)
     request->body = is_chunked(exchange)
                         ? buf_bytes(&exchange->chunks)
                         : at_place(exchange, exchange->body_at, exchange->body_len);
-    set_target(request, at_place(exchange, exchange->url_at, exchange->url_len));
+    request->path =
+        path_of(at_place(exchange, exchange->url_at, exchange->url_len), &request->query);
     set_headers(request, exchange);
     figure_add(&loop->requests, 1);
     loop->service.request(loop->service.arg, request);

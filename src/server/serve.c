@@ -17,6 +17,7 @@
 #define ANSWER_BYTES_MAX (48u << 20) /* 4 MB of items may be nine times that as JSON */
 #define LOOP_UNSENT_LEAST (40u << 20)
 #define BODY_BYTES_MAX ((16u << 20) + (64u << 10))
+#define OTHER_BODY_BYTES_MAX (256u << 10) /* the longest message of a chat fits, all escaped */
 #define DRAIN_TERM_MS 5000u
 #define DRAIN_INT_MS 500u
 
@@ -355,6 +356,7 @@ static struct http_limits limits_of(const struct config *config, unsigned loops)
     uint64_t of_peer = config->peer_connections_max;
     return (struct http_limits){
         .body_max = BODY_BYTES_MAX,
+        .other_body_max = OTHER_BODY_BYTES_MAX,
         .connections_max = (uint32_t)most,
         .peer_connections_max = (uint32_t)(of_peer > 0 ? of_peer : most - most / 4),
         .head_timeout_ms = (uint32_t)config->head_timeout_ms,

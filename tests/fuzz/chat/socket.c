@@ -236,8 +236,10 @@ static void set_up(struct loop **loop)
     static struct client client = {.start = start};
     static const struct http_service service = {
         .request = on_request, .ws_text = on_text, .ws_closed = on_closed};
-    static const struct http_limits limits = {
-        .body_max = 100, .unauthenticated_bytes_max = 1u << 30, .unsent_bytes_max = 1u << 30};
+    static const struct http_limits limits = {.body_max = 100,
+                                              .other_body_max = 100,
+                                              .unauthenticated_bytes_max = 1u << 30,
+                                              .unsent_bytes_max = 1u << 30};
     if (the_loop == NULL) {
         note_threshold = NOTE_ERROR + 1;
         the_loop = wire_loop(service, &limits);

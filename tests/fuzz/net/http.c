@@ -205,8 +205,10 @@ static struct loop *the_loop(void)
 {
     static struct loop *loop;
     static const struct http_service service = {.request = on_request};
-    static const struct http_limits limits = {
-        .body_max = BODY_MAX, .unauthenticated_bytes_max = 1u << 30, .unsent_bytes_max = 1u << 30};
+    static const struct http_limits limits = {.body_max = BODY_MAX,
+                                              .other_body_max = BODY_MAX,
+                                              .unauthenticated_bytes_max = 1u << 30,
+                                              .unsent_bytes_max = 1u << 30};
     if (loop == NULL) {
         loop = wire_loop(service, &limits);
     }

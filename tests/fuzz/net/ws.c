@@ -56,8 +56,10 @@ static struct loop *the_loop(void)
     static struct loop *loop;
     static const struct http_service service = {
         .request = on_request, .ws_text = on_text, .ws_closed = on_closed};
-    static const struct http_limits limits = {
-        .body_max = 100, .unauthenticated_bytes_max = 1u << 30, .unsent_bytes_max = 1u << 30};
+    static const struct http_limits limits = {.body_max = 100,
+                                              .other_body_max = 100,
+                                              .unauthenticated_bytes_max = 1u << 30,
+                                              .unsent_bytes_max = 1u << 30};
     loop = loop == NULL ? wire_loop(service, &limits) : loop;
     return loop;
 }

@@ -154,7 +154,7 @@ static void large_bodies_and_their_limit(void)
 {
     size_t len = 1 << 20;
     char *body = malloc(len + 200);
-    int head = snprintf(body, 200, "POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
+    int head = snprintf(body, 200, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n",
                         len - 300000);
     memset(body + head, 'x', len - 300000);
     int fd = dial();
@@ -163,11 +163,44 @@ static void large_bodies_and_their_limit(void)
     CHECK(answer_len > len - 300000);
     close(fd);
     fd = dial();
-    static const char over[] = "POST /big HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n";
+    static const char over[] = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n";
     send_all(fd, over, sizeof(over) - 1);
     receive(fd, NULL, 0);
     CHECK(strncmp(answer, "HTTP/1.1 413 ", 13) == 0);
     close(fd);
+    free(body);
+}
+
+static void large_bodies_come_to_the_root_only(void)
+{
+    static const struct {
+        const char *target;
+        unsigned len;
+        const char *status;
+    } cases[] = {
+        {"/other", 1 << 16, "200"},           {"/other", (1 << 16) + 1, "413"},
+        {"/other?x=/", (1 << 16) + 1, "413"}, {"http://x/other", (1 << 16) + 1, "413"},
+        {"//", (1 << 16) + 1, "413"},         {"/?x=/other", (1 << 16) + 1, "200"},
+        {"http://x", (1 << 16) + 1, "200"},   {"http://x?y", (1 << 16) + 1, "200"},
+    };
+    char *body = malloc((1 << 16) + 200);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (unsigned chunked = 0; chunked < 2; chunked++) {
+            int head =
+                snprintf(body, 200,
+                         chunked ? "POST %s HTTP/1.1\r\nHost: x\r\n"
+                                   "Transfer-Encoding: chunked\r\n\r\n%x\r\n"
+                                 : "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %u\r\n\r\n",
+                         cases[i].target, cases[i].len);
+            memset(body + head, 'x', cases[i].len);
+            memcpy(body + head + cases[i].len, "\r\n0\r\n\r\n", 7);
+            int fd = dial();
+            send_all(fd, body, (size_t)head + cases[i].len + (chunked ? 7 : 0));
+            receive(fd, strcmp(cases[i].status, "200") == 0 ? "x]" : NULL, 1);
+            CHECK(strncmp(answer + 9, cases[i].status, 3) == 0);
+            close(fd);
+        }
+    }
     free(body);
 }
 
@@ -343,6 +376,7 @@ int main(void)
     char why[200] = "";
     const struct http_service service = {NULL, on_request, on_turn_end, on_ws_text, on_ws_closed};
     const struct http_limits limits = {.body_max = 1 << 20,
+                                       .other_body_max = 1 << 16,
                                        .connections_max = 100,
                                        .peer_connections_max = 100,
                                        .head_timeout_ms = 10000,
@@ -357,6 +391,7 @@ int main(void)
     RUN(requests_arrive_whole_however_they_are_cut);
     RUN(a_slow_sender_is_served);
     RUN(large_bodies_and_their_limit);
+    RUN(large_bodies_come_to_the_root_only);
     RUN(malformed_requests_get_one_4xx_and_the_end);
     RUN(heads_have_limits);
     RUN(published_signatures_are_accepted_and_changed_ones_are_not);
