@@ -111,6 +111,9 @@ static enum err check_file(struct log_scrub *scrub, const struct segment *segmen
 {
     struct frame_reader reader;
     bool ended = false;
+    if (segment->state == SEGMENT_OPEN && scrub->at == end) {
+        return OK;
+    }
     enum err err = open_file(scrub, segment, &reader);
     bool opened = err == OK;
     if (err == OK && segment->generation != 0) {
@@ -238,9 +241,7 @@ static enum fate fate_of(struct log_scrub *scrub, const struct segment *segment)
     struct log *log = scrub->log;
     pthread_mutex_lock(&log->mutex);
     bool same = is_same(segment, scan_find(log, segment->number));
-    bool trimmed =
-        segment->state == SEGMENT_SEALED &&
-        segment->last_commit < atomic_load_explicit(&log->first_commit, memory_order_acquire);
+    bool trimmed = segment->state == SEGMENT_SEALED && segment->last_commit < log_first(log);
     pthread_mutex_unlock(&log->mutex);
     bool cleaned = !same && !trimmed && segment->state == SEGMENT_SEALED;
     return cleaned ? FATE_CLEANED : same && !trimmed ? FATE_HELD : FATE_TRIMMED;

@@ -26,6 +26,10 @@ void thread_start(struct thread *thread, enum role role, const char *name, void 
 void thread_join(struct thread *thread);
 /* The role of the calling thread; ROLE_MAIN unless thread_start made it. */
 enum role thread_role(void);
+/* From now on the calling thread's reads and writes go behind those of others, where the disk's
+ * scheduler knows of such an order. Its share of the processors is as before: it takes locks that
+ * others wait for. */
+void thread_read_last(void);
 /* Processors this process may use. */
 unsigned thread_cpu_count(void);
 /* Sleeps; never on a loop that serves or on the committer. */

@@ -128,6 +128,8 @@ static void set_sizes(struct store *store, const struct store_options *options)
 /* Keeper and expirer first, since they propose; then the committer has nothing left to do. */
 enum err store_close(struct store *store)
 {
+    scrubber_close(store->scrubber);
+    store->scrubber = NULL;
     expirer_close(store->expirer);
     store->expirer = NULL;
     keeper_close(store->keeper);
@@ -510,6 +512,8 @@ static void start_threads(struct store *store, const struct store_options *optio
     const struct log_cleaning cleaning = {.trims = {store, store_stream_dead}};
     log_clean(store->log, &cleaning);
     store->expirer = expirer_open(store);
+    store->scrubber = scrubber_open(store, or_default(options->scrub_bytes_per_second, 8 * MIB),
+                                    options->scrub_interval_ms);
 }
 
 /* ---- what threads share ---- */

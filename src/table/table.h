@@ -97,11 +97,13 @@ struct store_options {
     uint64_t memtable_bytes;
     uint64_t flush_bytes;    /* so much log above flushed starts a flush */
     uint64_t throttle_bytes; /* so much throttles writes */
-    uint64_t cache_bytes;   /* block cache, before the page cache; 0: 64 MiB, or memory_bytes / 8 */
-    uint64_t tail_bytes;    /* 0: 16 MiB, or memory_bytes / 32 */
-    uint64_t log_budget;    /* bytes of the log's files; 0: none. At least STORE_BUDGET_SEGMENTS */
-    unsigned read_workers;  /* 0: 4 */
-    uint64_t retention_ms;  /* 0: 24 h of stream records, where a table has no period of its own */
+    uint64_t cache_bytes;  /* block cache, before the page cache; 0: 64 MiB, or memory_bytes / 8 */
+    uint64_t tail_bytes;   /* 0: 16 MiB, or memory_bytes / 32 */
+    uint64_t log_budget;   /* bytes of the log's files; 0: none. At least STORE_BUDGET_SEGMENTS */
+    unsigned read_workers; /* 0: 4 */
+    uint64_t retention_ms; /* 0: 24 h of stream records, where a table has no period of its own */
+    uint64_t scrub_bytes_per_second; /* 0: 8 MiB */
+    uint64_t scrub_interval_ms;      /* from one pass to the next; 0: only when asked */
     bool repeat_evaluation; /* test: every proposal is evaluated again on the committer, same bytes
                                asserted */
 };
@@ -414,6 +416,35 @@ struct store_verify {
     char reason[512];
 };
 MUST_USE enum err store_verify(const char *data, struct store_verify *verify);
+
+/* The same while the store is open: a thread reads all of log and view, at a bounded rate, past the
+ * page cache, and looks whether rows of the view are what the log makes of them: as many as fit
+ * into its memory, others in each pass (scrub.c). Damage is noted, told here, and changes nothing
+ * else: what is whole is served. One pass at a time. Any thread. */
+#define STORE_SCRUB_TOLD_MAX 16u
+struct store_scrub_damage {
+    uint64_t offset; /* in file, where it is of the log; else 0 */
+    char file[256];
+    char reason[512];
+};
+struct store_scrub {
+    uint64_t running;       /* 1: a pass is under way, else 0 */
+    uint64_t passes;        /* ended whole, since the start of the process */
+    uint64_t started_s;     /* wall time of the newest pass; 0: none */
+    uint64_t ended_s;       /* of the newest that ended; 0: none */
+    uint64_t bytes;         /* read in the newest pass */
+    uint64_t bytes_all;     /* that it has to read, as far as known when it began */
+    uint64_t records;       /* of the log */
+    uint64_t tables;        /* RocksDB's files */
+    uint64_t rows;          /* compared with the log */
+    uint64_t damages;       /* found in the newest pass */
+    uint64_t damages_total; /* since the start of the process */
+    struct store_scrub_damage told[STORE_SCRUB_TOLD_MAX]; /* the first ones of the newest pass */
+};
+void store_scrub_state(struct store *store, struct store_scrub *out);
+/* Begins a pass, unless one is under way: then that one goes on. bytes_per_second: of this pass; 0:
+ * as the store's options say. */
+void store_scrub_start(struct store *store, uint64_t bytes_per_second);
 
 /* Offline, for `headwater log dump`: one record of log_scan as one JSON line. */
 MUST_USE enum err table_record_to_json(const struct log_record *record, struct buf *out);

@@ -130,7 +130,11 @@ struct view_options {
 /* *fresh: it was empty, state is zero. */
 MUST_USE enum err view_open(const struct view_options *options, struct view **view,
                             struct view_state *state, bool *fresh, char *reason, size_t room);
+/* Of nothing but a batch: for who only asks what records make of rows (view_batch_take). */
+struct view *view_open_batch(void);
 void view_close(struct view *view);
+/* Bytes of the tables that it is made of. */
+uint64_t view_table_bytes(struct view *view);
 
 enum view_read { VIEW_CACHED, VIEW_BLOCKING };
 /* The value, in the arena. ERR_NOT_FOUND, ERR_INCOMPLETE, ERR_NOMEM, ERR_DAMAGED, ERR_IO. */
@@ -139,6 +143,10 @@ MUST_USE enum err view_get(struct view *view, struct bytes row, enum view_read h
 /* The view as it is now, for several gets; briefly, for it holds back what compaction may drop. */
 struct view_snapshot;
 struct view_snapshot *view_snapshot_open(struct view *view);
+/* What is read of it does not enter RocksDB's cache. */
+void view_snapshot_keep_cache(const struct view_snapshot *snapshot);
+MUST_USE enum err view_snapshot_state(const struct view_snapshot *snapshot,
+                                      struct view_state *state);
 /* As view_get. */
 MUST_USE enum err view_snapshot_get(const struct view_snapshot *snapshot, struct bytes row,
                                     enum view_read how, struct arena *arena, struct bytes *value);
@@ -344,6 +352,7 @@ enum space { SPACE_AMPLE, SPACE_SLOW, SPACE_DELETES, SPACE_NONE };
 struct committer;
 struct keeper;
 struct expirer;
+struct scrubber;
 
 struct store {
     struct log *log;
@@ -353,6 +362,7 @@ struct store {
     struct committer *committer;
     struct keeper *keeper;
     struct expirer *expirer;
+    struct scrubber *scrubber;
     struct arena names; /* region, account, paths: as long as the store */
     const char *data;
     struct bytes region;
@@ -470,6 +480,25 @@ void expirer_close(struct expirer *expirer);
 void store_expire(struct store *store, uint64_t now_ms, const _Atomic bool *stopping);
 /* Does the item (empty: none) of this table expire, and when? */
 bool item_expires(const struct table *table, struct bytes item, uint64_t *second);
+
+/* ---- the scrub: scrub.c ---- */
+
+struct scrubber *scrubber_open(struct store *store, uint64_t bytes_per_second,
+                               uint64_t interval_ms);
+void scrubber_close(struct scrubber *scrubber);
+
+/* ---- what the log says of some rows: sample.c. One thread. ---- */
+
+struct sample;
+struct sample *sample_new(void);
+void sample_free(struct sample *sample);
+/* The next record of the log. ERR_DAMAGED. */
+MUST_USE enum err sample_add(struct sample *sample, const struct log_record *record);
+/* Compares, row by row; pace is called before each, with the bytes of its value. ERR_DAMAGED, with
+ * the reason: one is not what the newest record about it says; what pace says; as view_get. */
+MUST_USE enum err sample_compare(const struct sample *sample, const struct view_snapshot *snapshot,
+                                 enum err (*pace)(void *arg, uint64_t bytes), void *arg,
+                                 char *reason, size_t room);
 
 /* ---- the log's directory: directory.c ---- */
 

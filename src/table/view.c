@@ -89,6 +89,15 @@ static enum err open_files(struct view *view, const struct view_options *options
     return OK;
 }
 
+struct view *view_open_batch(void)
+{
+    struct view *view = mem_zalloc(1, sizeof(*view));
+    view->batch_low = UINT64_MAX;
+    atomic_init(&view->expiry_low, UINT64_MAX);
+    view->batch = rocksdb_writebatch_create();
+    return view;
+}
+
 void view_close(struct view *view)
 {
     if (view->db != NULL) {
@@ -96,6 +105,8 @@ void view_close(struct view *view)
     }
     if (view->batch != NULL) {
         rocksdb_writebatch_destroy(view->batch);
+    }
+    if (view->read != NULL) {
         rocksdb_flushoptions_destroy(view->flush);
         rocksdb_writeoptions_destroy(view->write);
         rocksdb_readoptions_destroy(view->read_and_fill);
@@ -188,6 +199,11 @@ struct view_snapshot *view_snapshot_open(struct view *view)
     snapshot->read = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(snapshot->read, snapshot->snapshot);
     return snapshot;
+}
+
+void view_snapshot_keep_cache(const struct view_snapshot *snapshot)
+{
+    rocksdb_readoptions_set_fill_cache(snapshot->read, 0);
 }
 
 enum err view_snapshot_get(const struct view_snapshot *snapshot, struct bytes row,
@@ -398,32 +414,44 @@ enum err view_write(struct view *view, const struct view_state *state)
     return error == NULL ? OK : took(error, "write");
 }
 
-static enum err read_state(struct view *view, struct view_state *state, bool *fresh)
+static enum err decode_state(struct bytes value, struct view_state *state)
+{
+    struct cursor cursor = cursor_of(value);
+    uint32_t version = 0;
+    uint64_t *fields[] = {&state->log_id, &state->applied, &state->time_ms, &state->next_id,
+                          &state->trim};
+    TRY(cursor_u32(&cursor, &version));
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        TRY(cursor_u64(&cursor, fields[i]));
+    }
+    return version == STATE_VERSION ? OK : ERR_DAMAGED;
+}
+
+static enum err get_state(struct view *view, const rocksdb_readoptions_t *options,
+                          struct view_state *state)
 {
     struct arena arena;
     struct row_key row;
     struct bytes value = BYTES_NONE;
-    uint32_t version = 0;
     arena_init(&arena, 0);
     row_of_store(&row, 's');
     *state = (struct view_state){0};
-    *fresh = false;
-    enum err err = view_get(view, row_bytes(&row), VIEW_BLOCKING, &arena, &value);
-    if (err == ERR_NOT_FOUND) {
-        *fresh = true;
-        err = OK;
-    } else if (err == OK) {
-        struct cursor cursor = cursor_of(value);
-        uint64_t *fields[] = {&state->log_id, &state->applied, &state->time_ms, &state->next_id,
-                              &state->trim};
-        err = cursor_u32(&cursor, &version);
-        for (size_t i = 0; err == OK && i < sizeof(fields) / sizeof(fields[0]); i++) {
-            err = cursor_u64(&cursor, fields[i]);
-        }
-        err = err == OK && version != STATE_VERSION ? ERR_DAMAGED : err;
-    }
+    enum err err = get_row(view, options, row_bytes(&row), VIEW_BLOCKING, &arena, &value);
+    err = err != OK ? err : decode_state(value, state);
     arena_fini(&arena);
     return err;
+}
+
+static enum err read_state(struct view *view, struct view_state *state, bool *fresh)
+{
+    enum err err = get_state(view, view->read_and_fill, state);
+    *fresh = err == ERR_NOT_FOUND;
+    return *fresh ? OK : err;
+}
+
+enum err view_snapshot_state(const struct view_snapshot *snapshot, struct view_state *state)
+{
+    return get_state(snapshot->view, snapshot->read, state);
 }
 
 static enum err write_derived(struct view *view, rocksdb_writebatch_t *batch)
@@ -469,6 +497,11 @@ static uint64_t property(struct view *view, const char *name)
 {
     uint64_t value = 0;
     return rocksdb_property_int(view->db, name, &value) == 0 ? value : 0;
+}
+
+uint64_t view_table_bytes(struct view *view)
+{
+    return property(view, "rocksdb.live-sst-files-size");
 }
 
 uint64_t view_background_errors(struct view *view)

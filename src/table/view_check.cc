@@ -11,6 +11,7 @@
 
 extern "C" {
 #include "base/hash.h"
+#include "base/mem.h"
 #include "sys/file.h"
 #include "table/resident.h"
 }
@@ -22,9 +23,11 @@ extern "C" {
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace rocksdb;
@@ -32,8 +35,9 @@ using namespace rocksdb;
 namespace
 {
 
-const size_t kPiece = 1 << 20;
+const size_t kPiece = 256 << 10;
 const int kTries = 5; // a manifest may be replaced while it is read
+const std::chrono::milliseconds kPause(20);
 
 enum err damaged(view_check *check, const std::string &file, const std::string &reason)
 {
@@ -90,17 +94,23 @@ std::string checksum_text(uint32_t crc)
     return text;
 }
 
-enum err read_table(view_check *check, int fd, uint64_t size, uint32_t *crc)
+struct Aside {
+    int fd = -1;
+    bool direct = false;
+};
+
+enum err read_table(view_check *check, Aside *file, uint64_t size, uint32_t *crc)
 {
-    std::vector<uint8_t> piece(kPiece);
+    std::unique_ptr<void, void (*)(void *)> piece(mem_alloc_pages(kPiece), mem_free);
     *crc = 0;
     for (uint64_t at = 0; at < size;) {
         size_t got = 0;
-        TRY(file_read(fd, piece.data(), std::min<uint64_t>(kPiece, size - at), at, &got));
+        TRY(file_read_aside(file->fd, &file->direct, piece.get(), kPiece, at, &got));
+        got = std::min<uint64_t>(got, size - at);
         if (got == 0) {
             return ERR_DAMAGED;
         }
-        *crc = hash_crc32c(*crc, bytes_of(piece.data(), got));
+        *crc = hash_crc32c(*crc, bytes_of(piece.get(), got));
         at += got;
         check->bytes += got;
         if (check->read != nullptr && !check->read(check->arg, got)) {
@@ -115,12 +125,12 @@ enum err check_table(view_check *check, const LiveFileMetaData &table)
     const std::string path = std::string(check->dir) + table.name;
     uint64_t size = 0;
     uint32_t crc = 0;
-    int fd = -1;
-    TRY(file_open(path.c_str(), FILE_READ, &fd));
-    enum err err = file_size(fd, &size);
+    Aside file;
+    TRY(file_open_aside(path.c_str(), &file.fd, &file.direct));
+    enum err err = file_size(file.fd, &size);
     err = err == OK && size != table.size ? ERR_DAMAGED : err;
-    err = err != OK ? err : read_table(check, fd, size, &crc);
-    enum err closed = file_close(fd);
+    err = err != OK ? err : read_table(check, &file, size, &crc);
+    enum err closed = file_close(file.fd);
     if (size != table.size && err == ERR_DAMAGED) {
         return damaged(check, path,
                        "it has " + std::to_string(size) + " bytes and should have " +
@@ -138,6 +148,17 @@ enum err check_table(view_check *check, const LiveFileMetaData &table)
     return block.empty() ? OK : damaged(check, path, "a block of it is damaged" + block);
 }
 
+// Is it the end of the check?
+enum err judge(const view_check *check, const std::string &table, enum err err)
+{
+    bool goes_on = check->found != nullptr && (err == ERR_DAMAGED || err == ERR_IO);
+    if (goes_on) {
+        check->found(check->arg, (check->dir + table).c_str(),
+                     err == ERR_IO ? file_failure() : check->reason);
+    }
+    return goes_on ? OK : err;
+}
+
 bool has_table(const std::vector<LiveFileMetaData> &tables, const std::string &name)
 {
     return std::any_of(tables.begin(), tables.end(),
@@ -150,7 +171,7 @@ enum err check_gone(view_check *check, const std::vector<std::string> &gone)
     TRY(gone.empty() ? OK : list_tables(check, &tables));
     for (const std::string &name : gone) {
         if (has_table(tables, name)) {
-            return damaged(check, check->dir + name, "it is missing");
+            TRY(judge(check, name, damaged(check, check->dir + name, "it is missing")));
         }
     }
     return OK;
@@ -163,6 +184,7 @@ static enum err find_tables(view_check *check, std::vector<LiveFileMetaData> *ta
 {
     enum err err = ERR_IO;
     for (int i = 0; err != OK && err != ERR_NOT_FOUND && i < (check->live ? kTries : 1); i++) {
+        std::this_thread::sleep_for(i * kPause);
         err = view_files_check(check->dir, check->reason, sizeof(check->reason));
         if (err == OK && !file_exists((std::string(check->dir) + "/CURRENT").c_str())) {
             err = ERR_NOT_FOUND;
@@ -183,7 +205,7 @@ static enum err check_all(view_check *check)
             gone.push_back(table.name);
             continue;
         }
-        TRY(err);
+        TRY(judge(check, table.name, err));
     }
     return check_gone(check, gone);
 }

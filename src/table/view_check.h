@@ -21,6 +21,8 @@ struct view_check {
     bool live; /* a server has it open */
     /* Called after every piece that was read, with its bytes; false ends the check. May be NULL. */
     bool (*read)(void *arg, uint64_t bytes);
+    /* Called with each table that is damaged, and the check goes on; NULL: it ends there. */
+    void (*found)(void *arg, const char *file, const char *reason);
     void *arg;
     /* out */
     uint64_t tables;
