@@ -10,12 +10,12 @@ _headwater()
     fi
     case ${COMP_WORDS[1]} in
     help) words="serve tail table item key log doctor describe-operations" ;;
-    serve) words="" flags="--allow-plaintext --auth --cache-bytes --chat-origins --config --connections-max --cors-origin --credentials --data --flush-bytes --head-timeout-ms --idle-timeout-ms --listen --log-budget --log-level --loops --master-key --memory-bytes --memtable-bytes --peer-connections-max --ping-ms --read-workers --region --retention-ms --segment-bytes --tail-bytes --throttle-bytes --tls-cert --tls-key --tls-renew-ms --unsent-bytes-max" tables=no ;;
+    serve) words="" flags="--allow-plaintext --auth --cache-bytes --chat-origins --config --connections-max --cors-origin --credentials --data --flush-bytes --head-timeout-ms --idle-timeout-ms --listen --log-budget --log-level --loops --master-key --memory-bytes --memtable-bytes --online --peer-connections-max --ping-ms --read-workers --region --retention-ms --scrub-bytes-per-second --scrub-interval-ms --segment-bytes --tail-bytes --throttle-bytes --tls-cert --tls-key --tls-renew-ms --unsent-bytes-max" tables=no ;;
     tail) words="" flags="--count --credentials --data --endpoint --events --filter --from --names --region --values" tables=yes ;;
     table) words="create delete describe list" flags="--credentials --data --endpoint --key --region --stream" tables=yes ;;
     item) words="delete get put query scan" flags="--credentials --data --endpoint --filter --from --if --key --limit --names --region --values" tables=yes ;;
     key) words="create delete disable enable list policy" flags="--credentials --data --endpoint --policy --region" tables=no ;;
-    log) words="dump verify" flags="--data" tables=no ;;
+    log) words="dump verify" flags="--bytes-per-second --credentials --data --endpoint --online --region --scrub-bytes-per-second" tables=no ;;
     doctor) words="" flags="--data" tables=no ;;
     describe-operations) words="" flags="--help" tables=no ;;
     *) return ;;

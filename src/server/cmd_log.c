@@ -1,4 +1,5 @@
-/* `headwater log verify|dump` and `headwater describe-operations`: reading without a server. */
+/* `headwater log verify|dump` and `headwater describe-operations`: reading without a server; what a
+ * running one reads itself is cmd_scrub.c's. */
 #include "server/server.h"
 #include "sys/file.h"
 #include "sys/process.h"
@@ -13,7 +14,8 @@ struct dump {
     bool print;
 };
 
-static bool hold_directory(const char *data, int *lock, int *status);
+static bool take_online(int *argc, char **argv);
+static bool hold_directory(const char *data, bool dump_it, int *lock, int *status);
 static int tell(const char *path, enum err err, const struct log_report *report,
                 const struct dump *dump);
 static int verify_view(const char *data, const struct log_report *log, uint64_t first);
@@ -28,6 +30,9 @@ int command_log(int argc, char **argv)
     if (!dump_it && strcmp(verb, "verify") != 0) {
         fprintf(stderr, "headwater: log verify or log dump?\nTry: headwater log --help\n");
         return EXIT_USAGE;
+    }
+    if (!dump_it && take_online(&argc, argv)) {
+        return command_scrub(argc - 1, argv + 1);
     }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--data") == 0 && i + 1 < argc) {
@@ -45,7 +50,7 @@ int command_log(int argc, char **argv)
     int status = EXIT_FAILED;
     struct log_report report = {0};
     struct dump dump = {.print = dump_it};
-    if (!hold_directory(data, &lock, &status)) {
+    if (!hold_directory(data, dump_it, &lock, &status)) {
         return status;
     }
     process_ignore_broken_pipe();
@@ -64,8 +69,21 @@ int command_log(int argc, char **argv)
     return status;
 }
 
+/* Removes the word, if it is there. */
+static bool take_online(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc; i++) {
+        if (strcmp(argv[i], "--online") == 0) {
+            memmove(argv + i, argv + i + 1, (size_t)(*argc - i - 1) * sizeof(*argv));
+            --*argc;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* No server may run while the log is read, and none may start. The lock leaves no trace. */
-static bool hold_directory(const char *data, int *lock, int *status)
+static bool hold_directory(const char *data, bool dump_it, int *lock, int *status)
 {
     char path[4096];
     char holder[32] = {0};
@@ -77,8 +95,9 @@ static bool hold_directory(const char *data, int *lock, int *status)
     }
     err = err != OK ? err : file_lock_shared(*lock);
     if (err == ERR_BUSY && file_read(*lock, holder, sizeof(holder) - 1, 0, &got) == OK) {
-        fprintf(stderr, "headwater: process %lu runs on %s: stop it first\n",
-                strtoul(holder, NULL, 10), data);
+        fprintf(stderr, "headwater: process %lu runs on %s: stop it first%s\n",
+                strtoul(holder, NULL, 10), data,
+                dump_it ? "" : ", or let it look itself: headwater log verify --online");
         *status = EXIT_IN_USE;
     }
     return err == OK;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/note.h"
 #include "server/authorise.h"
+#include "server/scrub_calls.h"
 #include "sys/clock.h"
 #include "sys/random.h"
 #include "web/web.h"
@@ -123,8 +124,9 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
     }
     const struct op *op = op_find(target);
     const struct key_op *key_op = op == NULL ? key_op_find(target) : NULL;
+    const struct scrub_op *scrub_op = op == NULL ? scrub_op_find(target) : NULL;
     const struct managed_key *key = NULL;
-    if (op == NULL && key_op == NULL) {
+    if (op == NULL && key_op == NULL && scrub_op == NULL) {
         fault.code = FAULT_UNKNOWN_OPERATION;
         fault.message = op_absent(target, request->arena);
         if (fault.message.ptr == NULL && target.len > 0) {
@@ -160,6 +162,10 @@ static void serve_aws(struct loop_state *state, struct http_request *request)
     }
     if (key_op != NULL) {
         key_op_start(state, key_op, key, request, root);
+        return;
+    }
+    if (scrub_op != NULL) {
+        scrub_op_run(state, scrub_op, key, request, root);
         return;
     }
     aws->request = request;

@@ -24,7 +24,7 @@ static const struct command commands[] = {
     {"table", command_table, "list, describe, create and delete tables"},
     {"item", command_item, "get, put, delete, query and scan items"},
     {"key", command_key, "make, list, disable and delete access keys"},
-    {"log", command_log, "verify or dump a log without the server"},
+    {"log", command_log, "verify a data directory, also while a server runs on it; dump its log"},
     {"doctor", command_doctor, "check disk, limits, clock and memory for a data directory"},
     {"describe-operations", command_describe_operations, "print every operation's fields as JSON"},
 };
@@ -144,13 +144,21 @@ static int help_of(const char *name)
             "removes it; a server may run meanwhile. Status 1: something is FAIL.\n\n"
             "Example: headwater doctor --data /var/lib/headwater\n");
     } else if (strcmp(name, "log") == 0) {
-        printf("Usage: headwater log verify|dump --data DIR\n\n"
+        printf("Usage: headwater log verify|dump --data DIR\n"
+               "       headwater log verify --online [--bytes-per-second N]\n"
+               "       [--data DIR | --endpoint URL --credentials FILE] [--region REGION]\n\n"
                "verify reads every byte of the log and of the view's files, compares the view with "
                "what the log makes of\n"
                "it, and says whether all is whole; dump prints every record as one line of JSON. "
                "Neither changes\n"
-               "anything; the server must not run. Status 3: damage, with file and place; 4: a "
-               "file cannot be read.\n\n"
+               "anything; the server must not run. With --online the server that runs on DIR, or "
+               "at URL, reads them\n"
+               "itself while it serves, at N bytes a second (else its --scrub-bytes-per-second), "
+               "and compares as many\n"
+               "rows as fit into its memory, others each time; a terminal shows how far it is. "
+               "Where such a pass is\n"
+               "under way already that one is waited for. Status 3: damage, with file and place; "
+               "4: a file cannot be\nread.\n\n"
                "Example: headwater log verify --data ./data\n");
     } else {
         return usage(stdout, EXIT_CLEAN);

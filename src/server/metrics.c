@@ -75,6 +75,28 @@ static const struct metric store_metrics[] = {
           "Oldest commit in memory"),
 };
 
+#define SCRUB(name, type, field, help)                                                             \
+    {                                                                                              \
+        name, type, help, offsetof(struct store_scrub, field)                                      \
+    }
+static const struct metric scrub_metrics[] = {
+    SCRUB("headwater_scrub_running", "gauge", running, "1 while log and view are read and checked"),
+    SCRUB("headwater_scrub_passes_total", "counter", passes, "Passes that came to their end"),
+    SCRUB("headwater_scrub_start_seconds", "gauge", started_s,
+          "When the newest pass began, since 1970; 0: none did"),
+    SCRUB("headwater_scrub_end_seconds", "gauge", ended_s,
+          "When the newest one that ended did, since 1970; 0: none did"),
+    SCRUB("headwater_scrub_bytes", "gauge", bytes, "Read in the newest pass"),
+    SCRUB("headwater_scrub_bytes_all", "gauge", bytes_all, "That the newest pass has to read"),
+    SCRUB("headwater_scrub_records", "gauge", records, "Records of the log in the newest pass"),
+    SCRUB("headwater_scrub_rows", "gauge", rows,
+          "Rows of the view compared with the log in the newest pass"),
+    SCRUB("headwater_scrub_damages", "gauge", damages,
+          "Damages found in the newest pass: scrub.damaged in the log names them"),
+    SCRUB("headwater_scrub_damages_total", "counter", damages_total,
+          "Damages found, in every pass again"),
+};
+
 #define LOOP(name, type, field, help)                                                              \
     {                                                                                              \
         name, type, help, offsetof(struct loop_figures, field)                                     \
@@ -126,6 +148,7 @@ static uint64_t sum_loops(struct server *server, size_t op, size_t field);
 void metrics_write(struct server *server, struct buf *out)
 {
     struct store_figures store;
+    struct store_scrub scrub;
     struct loop_figures loops = {0};
     struct chat_figures chat;
     store_figures(server->store, &store);
@@ -143,6 +166,8 @@ void metrics_write(struct server *server, struct buf *out)
         }
     }
     write_all(out, store_metrics, sizeof(store_metrics) / sizeof(store_metrics[0]), &store);
+    store_scrub_state(server->store, &scrub);
+    write_all(out, scrub_metrics, sizeof(scrub_metrics) / sizeof(scrub_metrics[0]), &scrub);
     write_all(out, loop_metrics, sizeof(loop_metrics) / sizeof(loop_metrics[0]), &loops);
     write_all(out, chat_metrics, sizeof(chat_metrics) / sizeof(chat_metrics[0]), &chat);
     uint64_t refused = 0;

@@ -219,6 +219,8 @@ static int open_store(struct server *server)
         .throttle_bytes = config->throttle_bytes,
         .tail_bytes = config->tail_bytes,
         .log_budget = config->log_budget,
+        .scrub_bytes_per_second = config->scrub_bytes_per_second,
+        .scrub_interval_ms = config->scrub_interval_ms,
         .read_workers = (unsigned)config->read_workers,
         .retention_ms = config->retention_ms,
     };

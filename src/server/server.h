@@ -100,6 +100,8 @@ int command_table(int argc, char **argv);
 int command_item(int argc, char **argv);
 int command_key(int argc, char **argv);
 int command_log(int argc, char **argv);
+/* log verify --online, and what follows. */
+int command_scrub(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_describe_operations(int argc, char **argv);
 

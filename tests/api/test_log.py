@@ -326,11 +326,11 @@ def test_a_dump_that_nobody_reads_ends(written):
 # ---- when they may not ----
 
 
-@pytest.mark.parametrize("verb", ["verify", "dump"])
-def test_both_refuse_while_a_server_runs(written, verb):
+@pytest.mark.parametrize("verb, more", [("verify", ", or let it look itself: headwater log verify --online"), ("dump", "")])
+def test_both_refuse_while_a_server_runs(written, verb, more):
     status, out, err = log_command(verb, written)
     assert status == 5 and out == ""
-    assert err == f"headwater: process {written.process.pid} runs on {written.data}: stop it first"
+    assert err == f"headwater: process {written.process.pid} runs on {written.data}: stop it first{more}"
     put(written, "goes on")
 
 
