@@ -142,6 +142,8 @@ struct log_scrub *log_scrub_new(struct log *log, const struct log_scrub_options 
 /* From where it stands to what is visible now; again: what came after that. OK, or what read or fn
  * said. */
 MUST_USE enum err log_scrub_run(struct log_scrub *scrub);
+/* Of commits up to this one, records that are dead may have been missing in what it read. */
+uint64_t log_scrub_cleaned(const struct log_scrub *scrub);
 void log_scrub_free(struct log_scrub *scrub);
 /* What it will read, were nothing written meanwhile. */
 uint64_t log_scrub_bytes(struct log *log);

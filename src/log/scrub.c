@@ -19,6 +19,7 @@ struct log_scrub {
     struct log_report report;
     uint64_t number; /* of the segment in turn */
     uint64_t at;     /* in it */
+    uint64_t cleaned_commit;
     bool looked_ahead;
 };
 
@@ -43,6 +44,11 @@ struct log_scrub *log_scrub_new(struct log *log, const struct log_scrub_options 
     scrub->verify = (struct verify){
         .scan = {.log = log, .report = &scrub->report}, .fn = options->fn, .arg = options->arg};
     return scrub;
+}
+
+uint64_t log_scrub_cleaned(const struct log_scrub *scrub)
+{
+    return scrub->cleaned_commit;
 }
 
 void log_scrub_free(struct log_scrub *scrub)
@@ -117,6 +123,7 @@ static enum err check_file(struct log_scrub *scrub, const struct segment *segmen
     enum err err = open_file(scrub, segment, &reader);
     bool opened = err == OK;
     if (err == OK && segment->generation != 0) {
+        scrub->cleaned_commit = segment->last_commit;
         err = verify_cleaned(&scrub->verify, segment, &reader);
         ended = true;
     }

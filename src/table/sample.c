@@ -198,7 +198,8 @@ static enum err compare(const struct sample *sample, const struct sampled *slot,
     return same ? OK : differs(sample, slot, "it is not what was written", reason, room);
 }
 
-enum err sample_compare(const struct sample *sample, const struct view_snapshot *snapshot,
+enum err sample_compare(const struct sample *sample, uint64_t after,
+                        const struct view_snapshot *snapshot,
                         enum err (*pace)(void *arg, uint64_t bytes), void *arg, char *reason,
                         size_t room)
 {
@@ -206,7 +207,7 @@ enum err sample_compare(const struct sample *sample, const struct view_snapshot 
     enum err err = OK;
     arena_init(&arena, 0);
     for (size_t i = 0; err == OK && i < SLOTS; i++) {
-        if (sample->slots[i].len > 0) {
+        if (sample->slots[i].len > 0 && sample->slots[i].commit > after) {
             arena_reset(&arena);
             err = pace(arg, sample->slots[i].value_len);
             err = err != OK ? err

@@ -258,8 +258,8 @@ static enum err compare_rows(struct scrubber *scrubber, struct log_scrub *log)
         err = err != OK ? err : log_scrub_run(log);
         bool comparable = err == OK && scrubber->log_is_whole;
         err = !comparable ? err
-                          : sample_compare(scrubber->sample, snapshot, compare_one, scrubber,
-                                           reason, sizeof(reason));
+                          : sample_compare(scrubber->sample, log_scrub_cleaned(log), snapshot,
+                                           compare_one, scrubber, reason, sizeof(reason));
     }
     view_snapshot_close(snapshot);
     if (err != OK && err != ERR_CLOSED) {

@@ -494,9 +494,12 @@ struct sample *sample_new(void);
 void sample_free(struct sample *sample);
 /* The next record of the log. ERR_DAMAGED. */
 MUST_USE enum err sample_add(struct sample *sample, const struct log_record *record);
-/* Compares, row by row; pace is called before each, with the bytes of its value. ERR_DAMAGED, with
- * the reason: one is not what the newest record about it says; what pace says; as view_get. */
-MUST_USE enum err sample_compare(const struct sample *sample, const struct view_snapshot *snapshot,
+/* Compares, row by row, those of which the newest record is of a commit after `after`: what was
+ * written after one before may be gone from the log. pace is called before each, with the bytes of
+ * its value. ERR_DAMAGED, with the reason: one is not what the newest record about it says; what
+ * pace says; as view_get. */
+MUST_USE enum err sample_compare(const struct sample *sample, uint64_t after,
+                                 const struct view_snapshot *snapshot,
                                  enum err (*pace)(void *arg, uint64_t bytes), void *arg,
                                  char *reason, size_t room);
 
