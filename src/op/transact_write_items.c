@@ -326,13 +326,12 @@ static enum err find_keys(struct transaction *transaction)
         enum err err =
             expressions_check_schema(transaction->call, &step->expressions, &step->table->schema);
         if (err == ERR_FAULT) {
-            TRY(refuse_step(transaction, i, "ValidationError", transaction->call->fault.message,
-                            BYTES_NONE));
-            return cancel(transaction);
+            err = refuse_step(transaction, i, "ValidationError", transaction->call->fault.message,
+                              BYTES_NONE);
         }
         TRY(err);
     }
-    return OK;
+    return transaction->cancellations.reasons != NULL ? cancel(transaction) : OK;
 }
 
 static void find_key(const struct transaction *transaction, struct step *step)
@@ -345,15 +344,15 @@ static void find_key(const struct transaction *transaction, struct step *step)
                         : key_from_exact(schema, item, arena, &step->key, &step->refused);
 }
 
-/* A key of the wrong make cancels, told for the first such action only; an empty one is a fault of
- * the call. */
+/* A key of the wrong make cancels, told for every such action; an empty one is a fault of the
+ * call. */
 static enum err check_key(struct transaction *transaction, size_t index)
 {
     struct op_call *call = transaction->call;
     const struct step *step = &transaction->steps[index];
     bool cancels =
         step->refusal == KEY_MISSING || step->refusal == KEY_TYPE || step->refusal == KEY_EXTRA;
-    if (step->refusal == KEY_OK || (cancels && transaction->cancellations.reasons != NULL)) {
+    if (step->refusal == KEY_OK) {
         return OK;
     }
     enum err err =
