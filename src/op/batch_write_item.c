@@ -192,6 +192,7 @@ static enum err batch_write_settle(struct op_call *call, struct decode *decode)
     return OK;
 }
 
+/* An empty list is told with the constraints, null is left for here. */
 static enum err check_requests(struct op_call *call, const struct table_writes *writes)
 {
     if (writes->count == 0) {

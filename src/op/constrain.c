@@ -340,7 +340,8 @@ static enum err constrain_entry(struct decode *decode, const struct field *field
     }
     ASSERT(value->type == FIELD_LIST);
     size_t count = *(const size_t *)(const void *)((char *)entry + value->count);
-    if ((int64_t)count > value->max) {
+    bool given = *(void *const *)(const void *)((char *)entry + value->offset) != NULL;
+    if ((int64_t)count > value->max || (given && (int64_t)count < value->min)) {
         return violate_as(decode, value, field, VIOLATES_MAP_VALUES, 0,
                           echo_map(decode, field, base), place->parent);
     }

@@ -43,7 +43,8 @@ struct bytes echo_map(struct decode *decode, const struct field *field, const vo
         buf_add_cstr(&text, i == 0 ? "{" : ", ");
         buf_add(&text, *(const struct bytes *)entry);
         if (value->type == FIELD_LIST) {
-            buf_add_cstr(&text, "=[...]");
+            size_t within = *(const size_t *)(const void *)((const char *)entry + value->count);
+            buf_add_cstr(&text, within == 0 ? "=[]" : "=[...]");
         } else {
             buf_printf(&text, "=%s(...)", value->shape->type);
         }

@@ -116,8 +116,8 @@ def test_absent_items_are_told_with_their_place(api, table):
 
 
 def test_lists_and_entries(api, table):
-    for empty in ([], None):
-        assert refusal(api, {table: empty}) == f"The batch write request list for a table cannot be null or empty: {table}"
+    assert refusal(api, {table: []}) == f"{ENVELOPE}Value '{{{table}=[]}}' at 'requestItems' failed to satisfy constraint: {LIST_RULE}"
+    assert refusal(api, {table: None}) == f"The batch write request list for a table cannot be null or empty: {table}"
     assert refusal(api, {table: [{}]}) == DATATYPES
     assert refusal(api, {table: [{**put("a"), **delete("b")}]}) == DATATYPES
 

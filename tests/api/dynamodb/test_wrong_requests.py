@@ -254,8 +254,8 @@ def constraints():
 
 # The control plane tells a name's absence, tags and table classes in words of its own, BatchWriteItem the length of a table's list; ReturnValues shows no member.
 OWN_WORDS = ("The batch write request list for a table cannot be null or empty: wrong",
-             "1 validation error detected: Value '{wrong=[...]}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
-             "[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]",
+             *(f"1 validation error detected: Value '{{wrong=[{few}]}}' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
+               "[Member must have length less than or equal to 25, Member must have length greater than or equal to 1]" for few in ("", "...")),
              "The parameter 'TableName' is required", "The Tag Key provided is invalid, Key: ", "The Tag Value provided is invalid, Value: ",
              "Invalid table-class parameter provided. ", "Failed to satisfy constraint")
 
