@@ -5,7 +5,7 @@ Every test of tests/api/dynamodb that says what DynamoDB does gets one of these,
     DYNAMODB_URL=http://127.0.0.1:8000 AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=... pytest tests/api/dynamodb
 
 What every answer must have (type, request id, checksum) is checked at each call here; of another server by one case alone,
-test_http.py's, so that a header it lacks does not hide what it answers.
+test_tables.py's, so that a header it lacks does not hide what it answers.
 """
 
 import http.client

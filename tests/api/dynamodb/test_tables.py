@@ -2,7 +2,7 @@
 
 import pytest
 
-from api import ENVELOPE, NAME_PATTERN, Refused, errors, must
+from api import ENVELOPE, NAME_PATTERN, Refused, check_answer, errors, must
 
 REQUIRED = "The parameter 'TableName' is required but was not present in the request"
 SHORT = "have length greater than or equal to 3"
@@ -100,3 +100,10 @@ def test_limit_is_bounded(api, limit, rule):
 def test_limit_at_its_bounds(api):
     for limit in (1, 100):
         assert len(api.call("ListTables", Limit=limit)["TableNames"]) <= limit
+
+
+def test_what_every_answer_carries(api):
+    for body, status in ((b"{}", 200), (b'{"Limit":0}', 400), (b"no JSON", 400)):
+        told, headers, answer = api.send("ListTables", body)
+        assert told == status
+        check_answer(headers, answer)
