@@ -129,6 +129,9 @@ static enum err clean_round(struct cleaner *cleaner, bool *cleaned)
     enum err err = run.count == 0 ? OK : clean_run(cleaner, run);
     *cleaned = err == OK && run.count > 0;
     release_window(cleaner);
+    pthread_mutex_lock(&cleaner->log->mutex);
+    cleaner->log->idle_rounds = *cleaned ? 0 : cleaner->log->idle_rounds + 1;
+    pthread_mutex_unlock(&cleaner->log->mutex);
     return err;
 }
 
@@ -184,6 +187,19 @@ static void release_window(struct cleaner *cleaner)
     }
 }
 
+/* Readers copy the segment. One whose index cannot be had is noted, and readers meet it. */
+static void learn(struct log *log, const struct looked_at *one)
+{
+    struct segment_index *index = NULL;
+    enum err err = index_load(log, &one->copy, &index);
+    struct segment_live *live = err == OK ? live_of(index) : NULL;
+    pthread_mutex_lock(&log->mutex);
+    one->segment->live = live;
+    one->segment->clean_refused = err != OK;
+    pthread_mutex_unlock(&log->mutex);
+    index_free(index);
+}
+
 /* What is alive in each. Whose bytes are in a segment is learnt once, a few segments a round; until
  * then it is not cleaned. */
 static void weigh_window(struct cleaner *cleaner)
@@ -196,16 +212,8 @@ static void weigh_window(struct cleaner *cleaner)
             continue;
         }
         if (one->segment->live == NULL && loads < LOADS) {
-            struct segment_index *index = NULL;
             loads++;
-            if (index_load(cleaner->log, &one->copy, &index) == OK) {
-                one->segment->live = live_of(index);
-                index_free(index);
-            } else {
-                pthread_mutex_lock(&cleaner->log->mutex);
-                one->segment->clean_refused = true; /* it is noted, and readers meet it */
-                pthread_mutex_unlock(&cleaner->log->mutex);
-            }
+            learn(cleaner->log, one);
         }
         if (one->segment->live != NULL) {
             one->alive = live_bytes(one->segment->live, &cleaner->trims);

@@ -267,6 +267,7 @@ struct log {
     bool cleaner_news; /* there may be more to clean than when it looked */
     struct thread worker;
     struct cleaner *cleaner;
+    uint64_t idle_rounds; /* of the cleaner, since it last cleaned something */
     pthread_cond_t cleaner_wake;
     struct dropped_list dropped; /* of all cleaned files, ever since the log was opened */
     struct tail_frame *tail_oldest;

@@ -151,19 +151,28 @@ static struct scanned scan_all(void)
 
 static void wait_for_cleanings(struct log *log, uint64_t cleanings)
 {
-    for (unsigned i = 0; i < 5000 && figures_of(log).cleanings < cleanings; i++) {
+    for (unsigned i = 0; i < 30000 && figures_of(log).cleanings < cleanings; i++) {
         thread_pause_ms(1);
     }
     CHECK(figures_of(log).cleanings >= cleanings);
 }
 
+/* It has looked often enough at all that it may clean, and found nothing more. */
 static void wait_until_idle(struct log *log)
 {
-    uint64_t before = UINT64_MAX;
-    while (before != figures_of(log).cleanings) {
-        before = figures_of(log).cleanings;
-        thread_pause_ms(100);
+    uint64_t idle = 0;
+    for (unsigned i = 0; i < 30000 && idle < 50; i++) {
+        thread_pause_ms(1);
+        pthread_mutex_lock(&log->mutex);
+        for (const struct segment *segment = log->first; segment != NULL; segment = segment->next) {
+            bool waits = segment->state == SEGMENT_SEALED &&
+                         (!segment->indexed || (segment->live == NULL && segment->busy));
+            log->idle_rounds = waits && !segment->index_refused ? 0 : log->idle_rounds;
+        }
+        idle = log->idle_rounds;
+        pthread_mutex_unlock(&log->mutex);
     }
+    CHECK(idle >= 50);
 }
 
 static void fresh_trims(void)
