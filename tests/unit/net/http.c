@@ -314,7 +314,7 @@ static void published_signatures_are_accepted_and_changed_ones_are_not(void)
     unsigned accepted = 0;
     for (int i = 0; i < len; i += 3) {
         char changed[2048];
-        memcpy(changed, text, (size_t)len);
+        memcpy(changed, text, (size_t)len + 1); /* with its end */
         changed[i] = changed[i] == 'Q' ? 'R' : 'Q';
         fd = dial();
         send_all(fd, changed, (size_t)len);
