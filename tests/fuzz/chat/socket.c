@@ -154,25 +154,65 @@ static void finish_some(size_t count)
 
 /* ---- frames ---- */
 
+#define TOKEN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define LONG_ID TOKEN "0"
+
+/* Each is refused at a place of its own. */
+static const char *const odd_frames[] = {
+    "\n",
+    "[]",
+    "{\"id\":1,\"unknown\":{}}",
+    "{\"id\":\"1\",\"ping\":{}}",
+    "{\"id\":1,\"connect\":{}}",
+    "{\"id\":1,\"connect\":[]}",
+    "{\"id\":1,\"connect\":{\"token\":7}}",
+    "{\"id\":1,\"connect\":{\"token\":\"short\"}}",
+    "{\"id\":1,\"connect\":{\"token\":\"" TOKEN "\",\"resume\":{\"conv\":{\"c1\":\"1\"}}}}",
+    "{\"id\":1,\"connect\":{\"token\":\"" TOKEN "\",\"resume\":{\"conv\":{\"c1\":-1}}}}",
+    "{\"id\":1,\"connect\":{\"token\":\"" TOKEN "\",\"resume\":{\"conv\":{\"" LONG_ID "\":1}}}}",
+    "{\"id\":1,\"connect\":{\"token\":\"" TOKEN "\",\"resume\":{\"conv\":[]}}}",
+    "{\"id\":1,\"connect\":{\"token\":\"" TOKEN "\",\"resume\":[]}}",
+    "{\"id\":1,\"send\":{}}",
+    "{\"id\":1,\"send\":{\"c\":1}}",
+    "{\"id\":1,\"send\":{\"c\":\"\"}}",
+    "{\"id\":1,\"send\":{\"c\":\"" LONG_ID "\"}}",
+    "{\"id\":1,\"send\":{\"c\":\"c1\",\"key\":1}}",
+    "{\"id\":1,\"send\":{\"c\":\"c1\",\"body\":1}}",
+    "{\"id\":1,\"ping\":{}}\n\n{\"id\":2,\"ping\":{}}\n",
+};
+
+static void add_resume(struct buf *out)
+{
+    size_t conversations = fuzz_below(choices, 4) == 1 ? 495 + fuzz_below(choices, 10) : 2;
+    buf_printf(out, "\"connect\":{\"token\":\"" TOKEN "\",\"resume\":{\"conv\":{\"c1\":%zu",
+               fuzz_below(choices, 8));
+    for (size_t i = 2; i <= conversations; i++) {
+        buf_printf(out, ",\"c%zu\":0", i);
+    }
+    buf_add_cstr(out, "}}}}");
+}
+
 static struct bytes made_frame(struct arena *arena)
 {
-    static const char token[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     struct buf out;
     buf_init(&out, 65536);
     buf_printf(&out, "{\"id\":%d,", (int8_t)fuzz_byte(choices));
-    switch (fuzz_below(choices, 4)) {
+    switch (fuzz_below(choices, 5)) {
     case 0:
-        buf_printf(&out,
-                   "\"connect\":{\"token\":\"%s\",\"resume\":{\"conv\":{\"c1\":%zu,\"c2\":0}}}}",
-                   token, fuzz_below(choices, 8));
+        add_resume(&out);
         break;
     case 1:
-        buf_printf(&out, "\"connect\":{\"token\":\"%s\"}}", token);
+        buf_add_cstr(&out, "\"connect\":{\"token\":\"" TOKEN "\"}}");
         break;
     case 2:
         buf_printf(&out, "\"send\":{\"c\":\"c%zu\",\"body\":{\"text\":", fuzz_below(choices, 3));
         json_add_string(&out, fuzz_text(choices, arena, 40));
         buf_printf(&out, "},\"key\":\"k%zu\"}}", fuzz_below(choices, 3));
+        break;
+    case 3:
+        buf_clear(&out);
+        buf_add_cstr(&out,
+                     odd_frames[fuzz_below(choices, sizeof(odd_frames) / sizeof(odd_frames[0]))]);
         break;
     default:
         buf_add_cstr(&out, "\"ping\":{}}");
@@ -188,6 +228,19 @@ static void say(struct connection *connection, struct arena *arena)
     if (fuzz_is_utf8(text) && !connection->ws->closing) {
         chat_ws_text(chat, connection->ws, connection->ws->user, fuzz_copy(arena, text));
     }
+}
+
+/* Somewhere else: sockets of that token are told to go, and no other. */
+static void log_out(struct connection *connection)
+{
+    const struct socket *socket = connection->ws->user;
+    uint8_t hash[sizeof(socket->token_hash)];
+    bool own = fuzz_bool(choices);
+    bool was_closing = connection->ws->closing;
+    memcpy(hash, socket->token_hash, sizeof(hash));
+    hash[0] ^= own ? 0 : 1;
+    sockets_close_token(chat, bytes_of(hash, sizeof(hash)));
+    HOLDS(connection->ws->closing == (was_closing || own));
 }
 
 /* Text frames are one JSON object each. */
@@ -272,6 +325,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t frames = 1 + fuzz_below(&input, 12); frames > 0; frames--) {
         say(connection, &arena);
         finish_some(fuzz_below(&input, 3));
+        if (fuzz_below(&input, 16) == 1) {
+            log_out(connection);
+        }
     }
     bool leaves = fuzz_bool(&input);
     if (!leaves) {

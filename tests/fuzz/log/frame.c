@@ -117,20 +117,125 @@ static void sealed_frame(struct fuzz_input *input, struct arena *arena)
     buf_fini(&payload);
 }
 
+/* ---- kept frames, of a cleaned file ---- */
+
+struct keeping {
+    const struct frame_header *header;
+    struct bytes payload;
+    struct buf out;
+    struct log_record before;
+    size_t records;
+};
+
+/* Each record says its own place and time; written again it is the same bytes. */
+static enum err keep_again(void *arg, const struct log_record *record, uint32_t offset)
+{
+    struct keeping *keeping = arg;
+    HOLDS(record->stream != 0 && record->index < record->count && record->count <= LOG_INDEX_END);
+    HOLDS(keeping->records == 0 || record->commit > keeping->before.commit ||
+          (record->commit == keeping->before.commit && record->index > keeping->before.index));
+    HOLDS(record->body.ptr == keeping->payload.ptr + offset);
+    HOLDS(offset + record->body.len <= keeping->payload.len);
+    HOLDS(frame_record_time(keeping->header, keeping->payload, offset) == record->time_ms);
+    frame_keep(keeping->header, record, &keeping->out);
+    keeping->before = *record;
+    keeping->records++;
+    return keeping->records < RECORDS_MAX ? OK : ERR_RANGE;
+}
+
+static enum err walk_kept(const struct frame_header *header, struct bytes payload)
+{
+    struct keeping keeping = {.header = header, .payload = payload};
+    buf_init(&keeping.out, 1u << 20);
+    enum err err = frame_walk(header, payload, keep_again, &keeping);
+    HOLDS(err == OK || err == ERR_DAMAGED || err == ERR_RANGE);
+    HOLDS(!keeping.out.failed);
+    if (err == OK) {
+        HOLDS(keeping.records == header->commit_count);
+        HOLDS(bytes_equal(buf_bytes(&keeping.out), payload));
+    }
+    HOLDS(frame_walk(header, payload, NULL, NULL) == err || err == ERR_RANGE);
+    buf_fini(&keeping.out);
+    return err;
+}
+
+static uint32_t keep_records(struct fuzz_input *input, const struct frame_header *header,
+                             struct buf *out)
+{
+    uint32_t count = 1 + (uint32_t)fuzz_below(input, 8);
+    struct log_record record = {.commit = header->first_commit};
+    for (uint32_t i = 0; i < count; i++) {
+        bool next = fuzz_bool(input);
+        record.commit += next ? 1 + fuzz_u64(input) % 1000 : 0;
+        record.index = (next ? 0 : record.index) + 1 + (uint32_t)fuzz_below(input, 3);
+        record.count = record.index + 1 + (uint32_t)fuzz_below(input, 3);
+        record.kind = fuzz_byte(input);
+        record.key_hash = fuzz_u64(input);
+        record.stream = 1 + fuzz_u64(input) / 2;
+        record.time_ms = fuzz_u64(input);
+        record.body = fuzz_bytes(input, 40);
+        frame_keep(header, &record, out);
+    }
+    return count;
+}
+
+static void kept_frame(struct fuzz_input *input, struct arena *arena)
+{
+    struct buf payload;
+    struct frame_header read;
+    uint32_t crc;
+    buf_init(&payload, 65536);
+    struct frame_header header = {.segment = 1 + fuzz_u64(input) / 4,
+                                  .generation = 1 + (uint32_t)fuzz_below(input, 1000),
+                                  .first_commit = 1 + fuzz_u64(input) / 4,
+                                  .time_ms = fuzz_u64(input),
+                                  .log_id = fuzz_u64(input),
+                                  .kind = FRAME_KEPT};
+    header.last_segment = header.segment + fuzz_below(input, 20);
+    header.commit_count = keep_records(input, &header, &payload);
+    header.payload_len = (uint32_t)payload.len;
+    uint8_t *frame = arena_alloc(arena, HEADER + payload.len);
+    HOLDS(frame != NULL && !payload.failed);
+    memcpy(frame + HEADER, payload.ptr, payload.len);
+    frame_seal(frame, &header, &crc);
+    struct bytes whole = bytes_of(frame, HEADER + payload.len);
+    struct segment_id id = {header.segment, header.last_segment, header.generation};
+    HOLDS(frame_header_in(whole, header.log_id, id, &read) && same_header(&read, &header));
+    HOLDS(frame_payload_ok(&read, bytes_of(frame + HEADER, payload.len)));
+    HOLDS(walk_kept(&read, bytes_of(frame + HEADER, payload.len)) == OK);
+    /* It is of no other file: neither a segment's, nor one that stands for others. */
+    HOLDS(!frame_header_read(whole, header.log_id, header.segment, &read));
+    id.last_number++;
+    HOLDS(!frame_header_in(whole, header.log_id, id, &read));
+    frame[HEADER + fuzz_below(input, payload.len)] ^= (uint8_t)(1 + fuzz_below(input, 255));
+    HOLDS(!frame_payload_ok(&header, bytes_of(frame + HEADER, payload.len)));
+    IGNORE(walk_kept(&header, bytes_of(frame + HEADER, payload.len)));
+    buf_fini(&payload);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = fuzz_input_of(data, size);
     struct arena arena;
     arena_init(&arena, 0);
-    if (fuzz_bool(&input)) {
+    switch (fuzz_below(&input, 4)) {
+    case 1: /* of the odd ones, as the corpus has it since before kept frames */
         sealed_frame(&input, &arena);
-    } else {
+        break;
+    case 3:
+        kept_frame(&input, &arena);
+        break;
+    default: {
         struct frame_header header = {.first_commit = fuzz_u64(&input) / 2,
                                       .commit_count = (uint32_t)fuzz_u64(&input)};
         struct frame_header read;
         struct bytes raw = fuzz_copy(&arena, fuzz_rest(&input));
         walk(&header, raw);
         HOLDS(!frame_header_read(raw, 1, 1, &read) || read.kind <= FRAME_INDEX);
+        header.kind = FRAME_KEPT;
+        IGNORE(walk_kept(&header, raw));
+        break;
+    }
     }
     arena_fini(&arena);
     return 0;
