@@ -32,6 +32,7 @@ USED = {
     "boto3, for Python": (of_python, "boto3"), "AWS CLI": (of_python, "awscli"), "PynamoDB, for Python": (of_python, "pynamodb"),
     "AWS SDK for JavaScript v3, in Node": (of_node, "@aws-sdk/client-dynamodb"),
     "the same, in a page of another origin in Chromium": (of_node, "@aws-sdk/client-dynamodb-streams"),
+    "its document client, `lib-dynamodb`": (of_node, "@aws-sdk/lib-dynamodb"),
     "Dynamoose, for Node": (of_node, "dynamoose"), "dynamodb-admin, a console": (of_node, "dynamodb-admin"),
     "AWS SDK for Go v2: `service/dynamodb`": (of_go, "service/dynamodb"), "its `service/dynamodbstreams`": (of_go, "service/dynamodbstreams"),
     "its `feature/dynamodb/attributevalue`": (of_go, "feature/dynamodb/attributevalue"),

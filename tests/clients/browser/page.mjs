@@ -9,16 +9,21 @@ import {
 import {
   DescribeStreamCommand, DynamoDBStreamsClient, GetRecordsCommand, GetShardIteratorCommand, ListStreamsCommand,
 } from "@aws-sdk/client-dynamodb-streams";
+import {
+  DynamoDBDocumentClient, GetCommand, NumberValue, PutCommand, QueryCommand, TransactWriteCommand, UpdateCommand, paginateScan as paginateDocuments,
+} from "@aws-sdk/lib-dynamodb";
 
 const TableName = "pages";
 const WAIT = { maxWaitTime: 30, minDelay: 1 };
 let client;
 let streams;
+let documents;
 
 export function connect(endpoint, accessKeyId, secretAccessKey) {
   const settings = { endpoint, region: "us-east-1", credentials: { accessKeyId, secretAccessKey } };
   client = new DynamoDBClient(settings);
   streams = new DynamoDBStreamsClient(settings);
+  documents = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
 }
 
 function equal(got, wanted) {
@@ -26,9 +31,11 @@ function equal(got, wanted) {
   if (left !== right) throw new Error(`got ${left}, wanted ${right}`);
 }
 
-// Objects by the order of their names, bytes as such.
+// Objects by the order of their names, what JSON does not know as such.
 function sorted(_, value) {
   if (value instanceof Uint8Array) return { bytes: [...value] };
+  if (value instanceof Set) return { set: [...value] };
+  if (typeof value === "bigint") return { bigint: String(value) };
   return value?.constructor === Object ? Object.fromEntries(Object.entries(value).sort()) : value;
 }
 
@@ -130,6 +137,43 @@ export const cases = {
   async "a table that is not there has a type of its own"() {
     const error = await caught(ResourceNotFoundException, client.send(new GetItemCommand({ TableName: "none", Key: key("a", 1) })));
     equal(error.message, "Requested resource not found");
+  },
+
+  async "a document is read back"() {
+    const Item = {
+      pk: "document", sk: 1, text: "é", none: null, yes: true, part: -1.5, large: 12345678901234567890n, bytes: new Uint8Array([0, 255]),
+      texts: new Set(["a", "b"]), numbers: new Set([1, 2]), list: [1, [], { deep: [""] }], left: undefined,
+    };
+    await documents.send(new PutCommand({ TableName, Item }));
+    const { left, ...kept } = Item;
+    equal((await documents.send(new GetCommand({ TableName, Key: { pk: "document", sk: 1 } }))).Item, kept);
+  },
+
+  async "a document keeps a number of 38 digits"() {
+    const value = "12345678901234567890.123456789012345678";
+    await documents.send(new PutCommand({ TableName, Item: { pk: "document", sk: 2, exact: NumberValue.from(value) } }));
+    const exact = DynamoDBDocumentClient.from(client, { unmarshallOptions: { wrapNumbers: true } });
+    const read = (await exact.send(new GetCommand({ TableName, Key: { pk: "document", sk: 2 } }))).Item;
+    equal([read.exact.toString(), read.sk.toString()], [value, "2"]);
+  },
+
+  async "documents are changed, queried and scanned"() {
+    const of = (sk) => ({ pk: "documents", sk });
+    await documents.send(new TransactWriteCommand({ TransactItems: inOrder(7).map((sk) => ({ Put: { TableName, Item: { ...of(sk), tags: ["a"] } } })) }));
+    const changed = await documents.send(new UpdateCommand({
+      TableName, Key: of(3), UpdateExpression: "SET tags = list_append(tags, :more), #by = :when", ConditionExpression: "size(tags) = :one",
+      ExpressionAttributeNames: { "#by": "by" }, ExpressionAttributeValues: { ":more": [{ b: 1 }], ":when": 5, ":one": 1 }, ReturnValues: "ALL_NEW",
+    }));
+    equal(changed.Attributes, { ...of(3), tags: ["a", { b: 1 }], by: 5 });
+    const values = { ":p": "documents", ":from": 2, ":to": 4 };
+    const found = await documents.send(new QueryCommand({
+      TableName, KeyConditionExpression: "pk = :p AND sk BETWEEN :from AND :to", ExpressionAttributeValues: values, ScanIndexForward: false,
+    }));
+    equal(found.Items.map((one) => one.sk), [4, 3, 2]);
+    const scanned = [];
+    const scan = { TableName, FilterExpression: "pk = :p", ExpressionAttributeValues: { ":p": "documents" } };
+    for await (const page of paginateDocuments({ client: documents, pageSize: 3 }, scan)) scanned.push(...page.Items.map((one) => one.sk));
+    equal(scanned, inOrder(7));
   },
 
   async "changes are read from the stream"() {
