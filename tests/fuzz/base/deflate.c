@@ -62,6 +62,11 @@ static void add_text(struct fuzz_input *input, struct buf *out)
     }
 }
 
+static void forget_packer(void)
+{
+    deflate_free(packer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = fuzz_input_of(data, size);
@@ -69,7 +74,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf packed;
     struct buf out;
     enum err err;
-    packer = packer == NULL ? deflate_new() : packer;
+    if (packer == NULL) {
+        packer = deflate_new();
+        atexit(forget_packer);
+    }
     buf_init(&text, BOUND);
     buf_init(&packed, 4 * BOUND);
     buf_init(&out, BOUND);
