@@ -9,6 +9,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import javax.net.SocketFactory;
+import javax.net.ssl.SSLSocketFactory;
 
 /**
  * A network that loses answers: each connection takes one call to the server, and the first ones bring nothing back. What
@@ -39,12 +41,19 @@ final class LossyNetwork implements AutoCloseable {
 
     private void accept() {
         while (!listener.isClosed()) {
-            try (Socket client = listener.accept(); Socket server = new Socket(World.ENDPOINT.getHost(), World.ENDPOINT.getPort())) {
+            try (Socket client = listener.accept(); Socket server = dial()) {
                 carry(client, server);
             } catch (IOException ended) {
                 // The listener was closed, or a side went away: its call is lost, which is what this network is for.
             }
         }
+    }
+
+    /** The client speaks plain HTTP to the network, which speaks to the server as the endpoint says. */
+    private static Socket dial() throws IOException {
+        boolean sealed = World.ENDPOINT.getScheme().equals("https");
+        SocketFactory sockets = sealed ? SSLSocketFactory.getDefault() : SocketFactory.getDefault();
+        return sockets.createSocket(World.ENDPOINT.getHost(), World.ENDPOINT.getPort());
     }
 
     private void carry(Socket client, Socket server) throws IOException {

@@ -26,7 +26,6 @@ class RetriesTest {
 
     @Test
     void aTransactionWhoseAnswerWasLostIsRetriedAndDoneOnce() throws Exception {
-        assumePlain();
         Map<String, AttributeValue> one = World.key(World.newName(), 1);
         try (LossyNetwork network = new LossyNetwork(1);
                 DynamoDbClient client = DynamoDbClient.builder().endpointOverride(network.address()).build()) {
@@ -38,7 +37,6 @@ class RetriesTest {
 
     @Test
     void aReadWhoseAnswersAreLostGivesUpInTheEnd() throws Exception {
-        assumePlain();
         try (LossyNetwork network = new LossyNetwork(100);
                 DynamoDbClient client = DynamoDbClient.builder().endpointOverride(network.address())
                         .overrideConfiguration(c -> c.retryStrategy(s -> s.maxAttempts(2))).build()) {
@@ -59,9 +57,5 @@ class RetriesTest {
             client.listTables();
             assertEquals(3, sent.count.get());
         }
-    }
-
-    private static void assumePlain() {
-        assumeTrue(World.ENDPOINT.getScheme().equals("http"), "answers are lost on plain HTTP only");
     }
 }
