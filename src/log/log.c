@@ -31,6 +31,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
     *report = (struct log_report){0};
     log->options = *options;
     log->fd = -1;
+    log->end_fd = -1;
     if (log->options.segment_bytes == 0) {
         log->options.segment_bytes = 64u << 20;
     }
@@ -75,6 +76,9 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
         atomic_store_explicit(&log->durable, log->last_commit, memory_order_relaxed);
         atomic_store_explicit(&log->visible, log->last_commit, memory_order_relaxed);
         log->figures.segments = log->segment_count;
+        err = end_open(log);
+    }
+    if (err == OK) {
         segments_start(log);
     }
     if (err != OK) {
@@ -98,6 +102,7 @@ enum err log_close(struct log *log, bool clean)
     }
     enum err closed = file_close(log->fd);
     log->fd = -1;
+    err = err != OK ? err : end_close(log, clean);
     log_free(log);
     return err != OK ? err : closed;
 }
@@ -106,6 +111,7 @@ static void log_free(struct log *log)
 {
     segments_stop(log);
     IGNORE(file_close(log->fd)); /* nothing was promised about it */
+    IGNORE(end_close(log, false));
     segments_free(log);
     mem_free(log->dropped.items);
     while (log->tail_oldest != NULL) {

@@ -174,6 +174,10 @@ bool log_over_budget(const struct log *log);
  */
 void log_publish(struct log *log, uint64_t commit);
 
+/* Notes durably how far the log is synced, when nothing was appended for a tenth of a second, or
+ * for a second in any case: to be called several times a second, by one thread. */
+void log_note_end(struct log *log);
+
 /* ---- state: any thread ---- */
 
 uint64_t log_last(const struct log *log); /* durable */

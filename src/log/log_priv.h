@@ -5,6 +5,18 @@
  * DATA/log/<20 digits>-<20 digits>.<generation>.log
  *                         a cleaned file: it stands for the segments of these numbers
  *
+ * DATA/log/end             how far the log is known to be synced: two places of 4096 bytes each, at
+ *                          0 and at 4096, written in turn; what is not named is 0
+ *
+ *   offset  size  a place
+ *   0       8     magic "HWlogend"
+ *   8       4     CRC-32C of bytes 16..512
+ *   16      8     log id
+ *   24      8     turn: rises with each note, the highest one that is whole holds
+ *   32      8     newest commit whose frame was synced
+ *   40      8     segment of that frame
+ *   48      8     where the frame ends in it
+ *
  * A segment is a run of frames, each starting on a sector (512 bytes), filled up with zeros to the
  * next. All integers are little-endian.
  *
@@ -219,6 +231,14 @@ struct summary {
     struct dropped_list dropped;
 };
 
+/* In DATA/log/end: this commit's frame, which ends there, was synced. */
+struct end_note {
+    uint64_t turn; /* rises with each; the newest one holds */
+    uint64_t commit;
+    uint64_t segment;
+    uint64_t offset;
+};
+
 struct byte_mark {
     uint64_t commit;
     uint64_t bytes;
@@ -245,6 +265,13 @@ struct log {
     size_t commit_entry;
     bool commit_open;
     bool direct;
+    /* log_note_end's; at the start recovery's, the note that it found */
+    struct end_note end;
+    int end_fd;
+    uint64_t end_seen; /* visible, when it was looked at last */
+    uint64_t end_seen_ms;
+    uint64_t end_noted_ms;
+    bool end_failed;
     /* shared, under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t worker_wake;
@@ -426,6 +453,16 @@ MUST_USE enum err cleaned_write(const struct cleaning *cleaning, struct segment 
 /* Ends the cleaner, if there is one. */
 void cleaner_stop(struct log *log);
 
+/* ---- end.c ---- */
+/* The newest note. ERR_NOT_FOUND: there is no file. ERR_DAMAGED: there is none in it. ERR_IO. */
+MUST_USE enum err end_read(const struct log *log, struct end_note *out);
+/* Fills the report and returns ERR_DAMAGED. */
+MUST_USE enum err end_damaged(const struct log *log, struct log_report *report);
+/* After recovery: everything visible is durable. Makes the file where it is missing or damaged. */
+MUST_USE enum err end_open(struct log *log);
+/* clean: everything visible is noted. In any state. */
+MUST_USE enum err end_close(struct log *log, bool clean);
+
 /* ---- recover.c ---- */
 /* ERR_NOT_FOUND: there is no file. ERR_DAMAGED with the report filled: it does not hold an id. */
 MUST_USE enum err log_id_read(struct log *log, struct log_report *report);
@@ -504,6 +541,8 @@ MUST_USE enum err scan_behind(struct scan *scan, const struct segment *segment,
                               bool *later);
 /* Is the file shorter than one may be whose frames end at `at` without an end frame? */
 bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t at);
+/* At its end: damage, where the log was synced further once. */
+MUST_USE enum err scan_reaches_note(struct scan *scan, uint64_t segment, uint64_t at);
 /* Fills the report and returns ERR_DAMAGED. */
 MUST_USE enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset,
                               const char *what);

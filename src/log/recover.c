@@ -291,6 +291,15 @@ bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t 
     return end > reader->size;
 }
 
+enum err scan_reaches_note(struct scan *scan, uint64_t segment, uint64_t at)
+{
+    char what[128];
+    const struct end_note *note = &scan->log->end;
+    snprintf(what, sizeof(what), "The log ends before commit %llu, which was synced",
+             (unsigned long long)note->commit);
+    return scan->commit >= note->commit ? OK : scan_damage(scan, segment, at, what);
+}
+
 static enum err zero_range(struct log *log, uint64_t number, uint64_t from, uint64_t to)
 {
     static const uint8_t zeros[65536];
@@ -778,6 +787,7 @@ static enum err judge_end(struct scan *scan, struct segment *segment, struct fra
         return scan_damage(scan, segment->number, at,
                            "The log ends before a commit that the view already holds");
     }
+    TRY(scan_reaches_note(scan, segment->number, at));
     if (dirty_end > at) {
         if (scan->report->clean_stop) {
             return scan_damage(scan, segment->number, at,
@@ -838,6 +848,13 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
                              "The segment that the one before it names is missing");
 }
 
+/* Where there is none, as an older version left it, or none that can be read, nothing is known. */
+static enum err take_note(struct log *log)
+{
+    enum err err = end_read(log, &log->end);
+    return err == ERR_NOT_FOUND || err == ERR_DAMAGED ? OK : err;
+}
+
 /* The names that stand for them are durable first. */
 static enum err remove_leftovers(struct scan *scan)
 {
@@ -874,6 +891,7 @@ static enum err recover_segments(struct scan *scan)
     struct log *log = scan->log;
     struct log_report *report = scan->report;
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
+    TRY(take_note(log));
     struct segment *start = NULL;
     for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
         report->segments++;
@@ -887,7 +905,7 @@ static enum err recover_segments(struct scan *scan)
     }
     if (start == NULL) {
         return flushed == 0
-                   ? OK
+                   ? scan_reaches_note(scan, log->end.segment, 0)
                    : scan_damage(scan, 1, 0, "The log is missing but the view holds commits");
     }
     if (start->first_commit != UINT64_MAX && start->first_commit > flushed + 1) {

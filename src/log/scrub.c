@@ -31,9 +31,11 @@ static enum err check_frame(struct log_scrub *scrub, const struct segment *segme
 static enum err check_index(struct log_scrub *scrub, const struct segment *segment,
                             struct frame_reader *reader);
 static enum err look_ahead(struct log_scrub *scrub);
+static void check_note(struct log_scrub *scrub);
 static enum err check_unused(struct log_scrub *scrub, const struct segment *segment);
 static enum err open_file(struct log_scrub *scrub, const struct segment *segment,
                           struct frame_reader *reader);
+static void tell(struct log_scrub *scrub);
 static enum err judge(struct log_scrub *scrub, const struct segment *segment, enum err err);
 
 struct log_scrub *log_scrub_new(struct log *log, const struct log_scrub_options *options)
@@ -203,8 +205,21 @@ static enum err look_ahead(struct log_scrub *scrub)
         segment = *log->last;
     }
     pthread_mutex_unlock(&log->mutex);
+    if (!scrub->looked_ahead) {
+        check_note(scrub);
+    }
     scrub->looked_ahead = true;
     return found ? judge(scrub, &segment, check_unused(scrub, &segment)) : OK;
+}
+
+/* It is there while the log is open, and one of its places is never written. */
+static void check_note(struct log_scrub *scrub)
+{
+    struct end_note note;
+    if (end_read(scrub->log, &note) != OK) {
+        IGNORE(end_damaged(scrub->log, &scrub->report)); /* it is what is told */
+        tell(scrub);
+    }
 }
 
 static enum err check_unused(struct log_scrub *scrub, const struct segment *segment)

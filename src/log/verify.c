@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 static enum err verify_all(struct verify *verify);
+static enum err verify_note(struct verify *verify, enum err noted);
 static enum err verify_segment(struct verify *verify, struct segment *segment);
 static enum err verify_frames(struct verify *verify, const struct segment *segment,
                               struct frame_reader *reader, uint64_t end);
@@ -29,7 +30,9 @@ enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *
         err = missing == OK ? ERR_NOT_FOUND : missing;
     }
     err = err != OK ? err : scan_list(&verify.scan);
+    enum err noted = err != OK ? OK : end_read(log, &log->end);
     err = err != OK ? err : verify_all(&verify);
+    err = err != OK ? err : verify_note(&verify, noted);
     report->last_commit = verify.scan.commit;
     report->log_id = log->id;
     segments_free(log);
@@ -38,6 +41,16 @@ enum err log_scan(const char *dir, log_visit *fn, void *arg, struct log_report *
     mem_free(log->marks);
     mem_free(log);
     return err;
+}
+
+/* A log without one is from an older version, or a copy. */
+static enum err verify_note(struct verify *verify, enum err noted)
+{
+    if (noted == ERR_DAMAGED) {
+        return end_damaged(verify->scan.log, verify->scan.report);
+    }
+    TRY(noted == ERR_NOT_FOUND ? OK : noted);
+    return scan_reaches_note(&verify->scan, verify->scan.log->end.segment, 0);
 }
 
 static enum err verify_all(struct verify *verify)
@@ -254,6 +267,7 @@ static enum err verify_end(struct verify *verify, const struct segment *segment,
         return scan_damage(scan, segment->number, at, "The file is cut short");
     }
     TRY(reader->failed);
+    TRY(scan_reaches_note(scan, segment->number, at));
     scan->report->torn_end = dirty_end > at;
     scan->report->offset = dirty_end > at ? at : 0;
     if (dirty_end > at) {

@@ -102,6 +102,7 @@ static void run_keeper(void *arg)
     while (!is_stopping(keeper)) {
         uint64_t now_ms = clock_mono_ns() / 1000000;
         watch_view(keeper);
+        log_note_end(keeper->store->log);
         if (now_ms - trimmed_ms >= TRIM_EVERY_MS) {
             trimmed_ms = now_ms;
             store_trim(keeper->store, store_age_ms(keeper->store));
