@@ -513,6 +513,65 @@ static void a_declared_body_hash_must_be_right(void)
     CHECK(strstr(result.text, "The value of x-amz-content-sha256") == result.text);
 }
 
+/* "a;a;...", or "a&a&...". */
+static const char *repeated(char separator, size_t count)
+{
+    static char text[400];
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        text[len++] = 'a';
+        text[len++] = separator;
+    }
+    text[len - 1] = 0;
+    return text;
+}
+
+static enum sigv4_refusal check_names(size_t count)
+{
+    char text[800];
+    snprintf(text, sizeof(text),
+             "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/" SCOPE ", SignedHeaders=%s, Signature=00",
+             repeated(';', count));
+    struct http_request request = request_of("GET", "/", "", text);
+    return check(&request);
+}
+
+static void lists_have_limits(void)
+{
+    CHECK(check_names(64) != SIGV4_OK && strstr(result.text, "more than") == NULL);
+    CHECK(check_names(65) == SIGV4_INCOMPLETE);
+    CHECK_BYTES(bytes_cstr(result.text), BYTES("SignedHeaders names more than 64 headers"));
+    struct http_request request =
+        request_of("GET", "/", repeated('&', 64), authorization_of("host;x-amz-date", "00"));
+    CHECK(check(&request) == SIGV4_INVALID && strstr(result.text, "more than") == NULL);
+    request.query = bytes_cstr(repeated('&', 65));
+    CHECK(check(&request) == SIGV4_INVALID);
+    CHECK_BYTES(bytes_cstr(result.text), BYTES("The query string has more than 64 parameters."));
+}
+
+/* Longer than a block of the hash: the key of the first round is its digest. */
+static void long_secrets_are_keys(void)
+{
+    static char secret[300];
+    char lines[2048];
+    struct buf none;
+    struct sigv4_sign_input input = put_item;
+    memset(secret, 's', 256);
+    secret_now = secret;
+    input.secret = bytes_cstr(secret);
+    struct http_request request = signed_request(&input, lines);
+    CHECK(check(&request) == SIGV4_OK);
+    secret[255] = 't';
+    CHECK(check(&request) != SIGV4_OK);
+    secret[256] = 't'; /* and none is longer */
+    input.secret = bytes_cstr(secret);
+    buf_init(&none, 2047);
+    CHECK(sigv4_sign(context, &input, &none) != OK && none.len == 0);
+    CHECK(check(&request) != SIGV4_OK);
+    buf_fini(&none);
+    secret_now = SECRET;
+}
+
 static void words_of_the_caller_are_ascii_in_refusals(void)
 {
     struct http_request request =
@@ -593,6 +652,8 @@ int main(void)
     RUN(stamps_are_real_dates);
     RUN(doubled_and_unsigned_headers_are_refused);
     RUN(a_declared_body_hash_must_be_right);
+    RUN(lists_have_limits);
+    RUN(long_secrets_are_keys);
     RUN(words_of_the_caller_are_ascii_in_refusals);
     RUN(queries_sort_by_name_then_value);
     RUN(random_headers_do_no_harm);
