@@ -65,7 +65,10 @@ static bool put_item_access(const struct op_call *call, op_access_visit *visit, 
 static enum err put_item_check(struct op_call *call)
 {
     const struct put_item_in *in = call->in;
-    return check_return_values_old(call, in->return_values);
+    TRY(check_return_values_old(call, in->return_values));
+    return item_size(in->item) > ITEM_SIZE_MAX
+               ? fault(call, FAULT_VALIDATION, "%s", TEXT_ITEM_TOO_BIG)
+               : OK;
 }
 
 static enum err put_item_run(struct op_call *call, struct reader *reader, struct changes *changes)
@@ -80,10 +83,6 @@ static enum err put_item_run(struct op_call *call, struct reader *reader, struct
     TRY(expressions_open(call, reader, &texts, &in->tokens, &expressions));
     TRY(lookup_table(call, reader, in->table_name, &table));
     TRY(lookup_item_key(call, table, in->item, &key));
-    size_t size = item_size(in->item);
-    if (size > ITEM_SIZE_MAX) {
-        return fault(call, FAULT_VALIDATION, "%s", TEXT_ITEM_TOO_BIG);
-    }
     TRY(lookup_item(reader, table, &key, &old_item));
     TRY(expressions_require(call, reader, &expressions, old_item, in->on_condition_failure));
     TRY(change_item(reader, changes, table, &key, old_item, in->item, ORIGIN_USER));
@@ -92,7 +91,7 @@ static enum err put_item_run(struct op_call *call, struct reader *reader, struct
     }
     if (in->capacity != CAPACITY_NONE) {
         return capacity_set(call, &out->capacity, in->capacity, table,
-                            capacity_write(item_size(old_item), size));
+                            capacity_write(item_size(old_item), item_size(in->item)));
     }
     return OK;
 }

@@ -254,6 +254,7 @@ def test_400_kb_and_one_more(api, hashed, key):
     api.put(hashed, **sized(key, SIZE_MAX))
     assert len(api.get(hashed, pk=key)["a"]["S"]) == SIZE_MAX - 2 - len(key["S"]) - 1
     assert api.refusal("PutItem", TableName=hashed, Item=sized(key, SIZE_MAX + 1)) == TOO_BIG
+    assert api.refusal("PutItem", TableName="no.such.table", Item=sized(key, SIZE_MAX + 1)) == TOO_BIG
 
 
 @pytest.mark.parametrize(("value", "size"), [
