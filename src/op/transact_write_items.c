@@ -344,14 +344,13 @@ static void find_key(const struct transaction *transaction, struct step *step)
                         : key_from_exact(schema, item, arena, &step->key, &step->refused);
 }
 
-/* A key of the wrong make cancels, told for every such action; an empty one is a fault of the
- * call. */
+/* A key of the wrong make or too long cancels, told for every such action; an empty one is a fault
+ * of the call. */
 static enum err check_key(struct transaction *transaction, size_t index)
 {
     struct op_call *call = transaction->call;
     const struct step *step = &transaction->steps[index];
-    bool cancels =
-        step->refusal == KEY_MISSING || step->refusal == KEY_TYPE || step->refusal == KEY_EXTRA;
+    bool cancels = step->refusal != KEY_EMPTY && step->refusal != KEY_NOMEM;
     if (step->refusal == KEY_OK) {
         return OK;
     }

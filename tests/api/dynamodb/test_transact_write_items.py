@@ -10,6 +10,7 @@ from api import (CAPACITY_SET, ENVELOPE, INVALID, METRICS_SET, NAME_PATTERN, NO_
 S = {"S": "s"}
 ONE = {":one": {"N": "1"}}
 
+TOO_LONG = INVALID + "Size of hashkey has exceeded the maximum size limit of2048 bytes"
 
 def n(number):
     return {"N": str(number)}
@@ -276,13 +277,15 @@ def test_one_item_twice(api, hashed, sorted_table, keys):
 
 def test_keys_cancel_or_refuse(api, hashed, keys):
     empty = NOT_VALID + "The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"
+    long = {"S": "x" * 2049}
     assert api.refusal("TransactWriteItems", TransactItems=[put(hashed, keys[0]), delete(hashed, {"S": ""})]) == empty
     for action, text in (
             ({"Put": {"TableName": hashed, "Item": {"v": S}}}, INVALID + "Missing the key pk in the item"),
             (put(hashed, n(1)), INVALID + "Type mismatch for key pk expected: S actual: N"),
             (delete(hashed, n(1)), NO_MATCH),
             ({"Delete": {"TableName": hashed, "Key": {"pk": S, "x": S}}}, NO_MATCH),
-            (update(hashed, {"M": {}}), NO_MATCH), (check(hashed, {"NULL": True}), NO_MATCH)):
+            (update(hashed, {"M": {}}), NO_MATCH), (check(hashed, {"NULL": True}), NO_MATCH),
+            (put(hashed, long), TOO_LONG), (update(hashed, long), TOO_LONG), (delete(hashed, long), TOO_LONG), (check(hashed, long), TOO_LONG)):
         found = reasons(api, put(hashed, keys[0]), action, action)
         assert found == [{"Code": "None"}, {"Code": "ValidationError", "Message": text}, {"Code": "ValidationError", "Message": text}]
     assert api.get(hashed, pk=keys[0]) is None
