@@ -33,6 +33,7 @@ static enum err check_schema(const struct key_parts *parts, const struct key_sch
                              const struct key_part **partition, const struct key_part **sort);
 static enum err check_empty(const struct key_parts *parts, const struct key_attribute *attribute,
                             struct value value);
+static enum err check_size(const struct key_parts *parts, struct bytes partition);
 static void set_sort(struct key_range *range, const struct key_part *part);
 
 static void parts_init(struct key_parts *parts, const struct expr *expr,
@@ -64,6 +65,7 @@ enum err expr_key_range(const struct expr *expr, const struct expr_binding *bind
     TRY(check_types(&parts, schema));
     TRY(check_schema(&parts, schema, &partition, &sort));
     TRY(check_empty(&parts, &schema->partition, partition->low));
+    TRY(check_size(&parts, partition->low.body));
     range->partition = partition->low.body;
     range->hash = hash_key(range->partition);
     if (sort != NULL) {
@@ -266,6 +268,13 @@ static enum err check_empty(const struct key_parts *parts, const struct key_attr
                 "attribute cannot contain an empty %s value. Key: %.*s",
                 value.tag == VALUE_S ? "string" : "binary", BYTES_FMT(attribute->name));
     return ERR_FAULT;
+}
+
+static enum err check_size(const struct key_parts *parts, struct bytes partition)
+{
+    return partition.len <= ITEM_PARTITION_KEY_MAX
+               ? OK
+               : refuse(parts, ITEM_PARTITION_KEY_TOO_LARGE, "");
 }
 
 static void set_sort(struct key_range *range, const struct key_part *part)

@@ -48,7 +48,11 @@ enum value_tag {
 #define ITEM_DEPTH_MAX 32u
 #define ITEM_WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar */
 #define ITEM_NAME_MAX 65535u
+#define ITEM_NAME_TOO_LARGE "Attribute name is too large, must be less than 65536 bytes"
 #define ITEM_PARTITION_KEY_MAX 2048u
+#define ITEM_PARTITION_KEY_TOO_LARGE                                                               \
+    "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size "    \
+    "limit of2048 bytes"
 #define ITEM_SORT_KEY_MAX 1024u
 
 /* A value inside an item: borrowed, valid as long as the item's bytes. tag 0: no value. */

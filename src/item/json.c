@@ -243,8 +243,7 @@ static enum err decode_members(struct decoder *decoder, struct json object, unsi
             return refuse(decoder, ITEM_REFUSED_VALIDATION, "Empty attribute name");
         }
         if (name.len > ITEM_NAME_MAX) {
-            return refuse(decoder, ITEM_REFUSED_VALIDATION,
-                          PARAMETERS "Attribute name is too large, must be less than 65536 bytes");
+            return refuse(decoder, ITEM_REFUSED_VALIDATION, ITEM_NAME_TOO_LARGE);
         }
         struct part part = {.start = out->len, .name_len = name.len, .order = parts.count};
         TRY(out_varint(out, name.len));

@@ -176,6 +176,11 @@ static enum err check_keys(struct op_call *call, struct bytes map, uint8_t mark,
             return fault_value(call, "%s contains invalid value: Empty attribute name for key %.*s",
                                member, BYTES_FMT(key));
         }
+        if (mark == '#' && value.body.len > ITEM_NAME_MAX) {
+            return fault_value(call,
+                               "%s contains invalid value: " ITEM_NAME_TOO_LARGE " for key %.*s",
+                               member, BYTES_FMT(key));
+        }
     }
     return OK;
 }

@@ -64,9 +64,7 @@ enum err fault_key(struct op_call *call, enum key_refusal refusal, const struct 
                      "attribute cannot contain an empty %s value. Key: %.*s",
                      attribute->tag == VALUE_B ? "binary" : "string", BYTES_FMT(attribute->name));
     case KEY_PARTITION_SIZE:
-        return fault(call, FAULT_VALIDATION,
-                     INVALID_VALUES
-                     "Size of hashkey has exceeded the maximum size limit of2048 bytes");
+        return fault(call, FAULT_VALIDATION, "%s", ITEM_PARTITION_KEY_TOO_LARGE);
     case KEY_SORT_SIZE:
         return fault(call, FAULT_VALIDATION,
                      INVALID_VALUES "Aggregated size of all range keys has exceeded the size limit "

@@ -274,6 +274,14 @@ def test_conditions_against_the_schema(api, numbers, condition, text):
                        ExpressionAttributeValues=used(condition)) == NOT_FOUND
 
 
+def test_a_partition_key_that_is_too_long(api, numbers):
+    assert api.call("Query", TableName=numbers, KeyConditionExpression="pk = :p",
+                    ExpressionAttributeValues={":p": {"S": "p" * 2048}})["Count"] == 0
+    assert api.refusal("Query", TableName=numbers, KeyConditionExpression="pk = :p",
+                       ExpressionAttributeValues={":p": {"S": "p" * 2049}}) == \
+        INVALID + "Size of hashkey has exceeded the maximum size limit of2048 bytes"
+
+
 def test_too_many_conditions_for_a_hash_key(api, hashed):
     assert api.refusal("Query", TableName=hashed, KeyConditionExpression="pk = :p AND a = :p",
                        ExpressionAttributeValues={":p": PK}) == \

@@ -276,8 +276,16 @@ def test_names_at_their_limit(api, hashed, key):
     name = "n" * 65535
     api.put(hashed, pk=key, **{name: {"S": "x"}})
     assert api.get(hashed, pk=key)[name] == {"S": "x"}
-    assert api.refusal("PutItem", TableName=hashed, Item={"pk": key, name + "n": {"S": "x"}}).startswith(
-        ENVELOPE + INVALID + "Attribute name is too large")
+    too_large = "Attribute name is too large, must be less than 65536 bytes"
+    for item in ({name + "n": {"S": "x"}}, {"m": {"M": {name + "n": {"S": "x"}}}}):
+        assert api.refusal("PutItem", TableName=hashed, Item={"pk": key, **item}) == ENVELOPE + too_large
+    update = {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": "SET #n = :v", "ExpressionAttributeValues": {":v": {"S": "y"}}}
+    api.call("UpdateItem", **update, ExpressionAttributeNames={"#n": name})
+    assert api.get(hashed, pk=key)[name] == {"S": "y"}
+    told = f"ExpressionAttributeNames contains invalid value: {too_large} for key #n"
+    assert api.refusal("UpdateItem", **update, ExpressionAttributeNames={"#n": name + "n"}) == ENVELOPE + told
+    assert api.refusal("GetItem", TableName=hashed, Key={"pk": key}, ProjectionExpression="#n",
+                       ExpressionAttributeNames={"#n": name + "n"}) == told
 
 
 # ---- keys ----
