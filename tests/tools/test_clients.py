@@ -29,7 +29,8 @@ def of_java(name):
 
 
 USED = {
-    "boto3, for Python": (of_python, "boto3"), "AWS CLI": (of_python, "awscli"), "PynamoDB, for Python": (of_python, "pynamodb"),
+    "boto3, for Python": (of_python, "boto3"), "its resources: `Table`, `batch_writer`, `Key` and `Attr`": (of_python, "boto3"),
+    "AWS CLI": (of_python, "awscli"), "PynamoDB, for Python": (of_python, "pynamodb"),
     "AWS SDK for JavaScript v3, in Node": (of_node, "@aws-sdk/client-dynamodb"),
     "the same, in a page of another origin in Chromium": (of_node, "@aws-sdk/client-dynamodb-streams"),
     "its document client, `lib-dynamodb`": (of_node, "@aws-sdk/lib-dynamodb"),
