@@ -438,7 +438,7 @@ static enum err decode_list(struct decode *decode, const struct field *field, st
                             void *base)
 {
     const struct shape *shape = field->shape;
-    size_t room;
+    size_t room = 0;
     TRY(decode_elements(decode, field, value, shape->size, base, &room));
     char *elements = *(char **)at(base, field->offset);
     struct json_iter iter = json_iter_of(value);
@@ -460,7 +460,7 @@ static enum err decode_list(struct decode *decode, const struct field *field, st
 static enum err decode_strings(struct decode *decode, const struct field *field, struct json value,
                                void *base)
 {
-    size_t room;
+    size_t room = 0;
     TRY(decode_elements(decode, field, value, sizeof(struct bytes), base, &room));
     struct bytes *elements = *(struct bytes **)at(base, field->offset);
     struct json_iter iter = json_iter_of(value);
@@ -475,7 +475,7 @@ static enum err decode_strings(struct decode *decode, const struct field *field,
 static enum err decode_items(struct decode *decode, const struct field *field, struct json value,
                              void *base)
 {
-    size_t room;
+    size_t room = 0;
     TRY(decode_elements(decode, field, value, sizeof(struct bytes), base, &room));
     struct bytes *elements = *(struct bytes **)at(base, field->offset);
     struct json_iter iter = json_iter_of(value);

@@ -10,8 +10,8 @@
 
 #define ROWS_MAX 16384u
 #define KEY_BYTES_MAX (2u << 20)
-#define VALUE_BYTES_MAX (32u << 20) /* that are read to be compared */
-#define SLOTS (2u * ROWS_MAX)       /* a power of two */
+#define VALUE_BYTES_MAX (32u << 20)  /* that are read to be compared */
+#define SLOTS ((size_t)2 * ROWS_MAX) /* a power of two */
 
 struct sampled {
     uint64_t hash; /* of the row */
