@@ -264,10 +264,15 @@ static void a_segment_made_ahead_must_be_zeros(void)
 {
     struct listener listener = {.log = make_log(1)};
     char path[4200];
-    while (listener.log->last->state != SEGMENT_READY) {
+    uint64_t ready = 0;
+    while (ready == 0) {
         thread_pause_ms(1);
+        pthread_mutex_lock(&listener.log->mutex);
+        const struct segment *newest = listener.log->last;
+        ready = newest->state == SEGMENT_READY ? newest->number : 0;
+        pthread_mutex_unlock(&listener.log->mutex);
     }
-    segment_path(listener.log, listener.log->last->number, path, sizeof(path));
+    segment_path(listener.log, ready, path, sizeof(path));
     flip(path, 70000);
     CHECK(scrub_once(&listener) == OK);
     CHECK(listener.told == 1);
