@@ -63,7 +63,7 @@ struct http_request {
 /* Limits of connections, each with a defined answer: 431 headers, 413 body, 408 slow head or body,
  * close when idle, 503 and close past the connection count. */
 struct http_limits {
-    size_t body_max;       /* at "/": 16 MiB and a little */
+    size_t body_max;       /* at "/": 16 MiB */
     size_t other_body_max; /* at every other path */
     uint32_t connections_max;
     uint32_t peer_connections_max; /* of one address; of IPv6, of one /64 */

@@ -16,7 +16,7 @@
 
 #define ANSWER_BYTES_MAX (48u << 20) /* 4 MB of items may be nine times that as JSON */
 #define LOOP_UNSENT_LEAST (40u << 20)
-#define BODY_BYTES_MAX ((16u << 20) + (64u << 10))
+#define BODY_BYTES_MAX (16u << 20)
 #define OTHER_BODY_BYTES_MAX (256u << 10) /* the longest message of a chat fits, all escaped */
 #define DRAIN_TERM_MS 5000u
 #define DRAIN_INT_MS 500u

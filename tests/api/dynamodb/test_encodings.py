@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 PACKED_FROM = 4097  # bytes of an answer
-BODY_MAX = (16 << 20) + (64 << 10)
+BODY_MAX = 16 << 20
 
 
 @pytest.fixture(scope="module")
