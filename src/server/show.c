@@ -9,6 +9,7 @@
 
 #define COLUMNS_MAX 64u /* further attributes are told in one column */
 #define WIDTH_MIN 8u    /* a column is not made narrower than that */
+#define NAME_WIDTH_MAX 40u
 #define GAP 2u
 
 struct column {
@@ -27,6 +28,7 @@ struct grid {
 static void grid_measure(struct grid *grid, struct json item);
 static void grid_fit(struct grid *grid, size_t room);
 static void add_cell(struct grid *grid, struct bytes text, size_t width, bool last);
+static void add_plain(struct buf *line, struct bytes text);
 static void cell_of(struct buf *cell, struct json value);
 static bool put_line(struct buf *line);
 
@@ -171,14 +173,25 @@ static void add_cell(struct grid *grid, struct bytes text, size_t width, bool la
         if (points > kept) {
             break;
         }
-        /* What moves the cursor, or colours the screen, is not for a table. */
-        buf_add_byte(&grid->line, text.ptr[at] < 0x20 || text.ptr[at] == 0x7f ? ' ' : text.ptr[at]);
     }
+    add_plain(&grid->line, bytes_of(text.ptr, at));
     if (shown > width) {
         buf_add_cstr(&grid->line, "…");
     }
     for (size_t i = shown > width ? width : shown; i < width + GAP && !last; i++) {
         buf_add_byte(&grid->line, ' ');
+    }
+}
+
+/* What moves the cursor, colours the screen or names the window is not for a terminal: a blank for
+ * each control character, those of two bytes too. */
+static void add_plain(struct buf *line, struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        bool long_control = text.ptr[i] == 0xc2 && i + 1 < text.len && text.ptr[i + 1] < 0xa0;
+        bool control = text.ptr[i] < 0x20 || text.ptr[i] == 0x7f || long_control;
+        buf_add_byte(line, control ? ' ' : text.ptr[i]);
+        i += long_control;
     }
 }
 
@@ -202,24 +215,45 @@ static void cell_of(struct buf *cell, struct json value)
     }
 }
 
-static bool show_members(struct json object, void (*add)(struct buf *line, struct json value))
+static size_t longest_name(struct json object)
+{
+    struct bytes name;
+    struct json value;
+    struct json_iter iter = json_iter_of(object);
+    size_t longest = 0;
+    while (json_next_member(&iter, &name, &value)) {
+        longest = width_of(name) > longest ? width_of(name) : longest;
+    }
+    return longest < NAME_WIDTH_MAX ? longest : NAME_WIDTH_MAX;
+}
+
+static bool show_members(struct json object, void (*add)(struct buf *cell, struct json value))
 {
     struct bytes name;
     struct json value;
     struct buf line;
+    struct buf cell;
     bool terminal = process_terminal_columns() > 0;
+    size_t width = longest_name(object);
     bool whole = true;
     buf_init(&line, SIZE_MAX / 2);
+    buf_init(&cell, SIZE_MAX / 2);
     if (!terminal) {
         json_add_value(&line, object);
         whole = put_line(&line);
     }
     struct json_iter iter = json_iter_of(object);
     while (terminal && whole && json_next_member(&iter, &name, &value)) {
-        buf_printf(&line, "%-24.*s  ", BYTES_FMT(name));
-        add(&line, value);
-        whole = put_line(&line);
+        add_plain(&line, name);
+        for (size_t i = width_of(name); i < width + GAP; i++) {
+            buf_add_byte(&line, ' ');
+        }
+        buf_clear(&cell);
+        add(&cell, value);
+        add_plain(&line, buf_bytes(&cell));
+        whole = put_line(&line) && !cell.failed;
     }
+    buf_fini(&cell);
     buf_fini(&line);
     return whole;
 }
@@ -229,12 +263,12 @@ bool show_item(struct json item)
     return show_members(item, cell_of);
 }
 
-static void add_member(struct buf *line, struct json value)
+static void add_member(struct buf *cell, struct json value)
 {
     if (json_type(value) == JSON_STRING) {
-        buf_add(line, json_string(value));
+        buf_add(cell, json_string(value));
     } else {
-        json_add_value(line, value);
+        json_add_value(cell, value);
     }
 }
 

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 import time
+import unicodedata
 
 import pytest
 
@@ -88,7 +89,21 @@ def test_tables_are_listed_described_and_deleted(music):
 def test_tables_on_a_terminal(music):
     assert "Music\n" in on_terminal(music, "table", "list")
     shown = on_terminal(music, "table", "describe", "Music")
-    assert "TableStatus               ACTIVE\n" in shown and '"Artist"' in shown
+    assert "TableStatus                ACTIVE\n" in shown and '"Artist"' in shown
+    assert "DeletionProtectionEnabled  false\n" in shown
+
+
+@pytest.mark.parametrize("control", ["\x1b[31m", "\x07", "\r", "\n", "\x7f", "\x9b31m", "\x9d0;title\x9c"])
+def test_an_item_does_not_command_the_terminal(music, control):
+    """Neither by its values nor by its names; a line stays one line."""
+    item = {"Artist": {"S": "Can"}, "Song": {"S": "x"}, f"n{control}é": {"S": f"a{control}é€"}, "m": {"M": {"k": {"S": control}}}}
+    assert run(music, "item", "put", "Music", json.dumps(item)) == (0, "", "")
+    key = json.dumps({"Artist": {"S": "Can"}, "Song": {"S": "x"}})
+    for words in (("item", "get", "Music", key), ("item", "scan", "Music")):
+        shown = on_terminal(music, *words, columns=200)
+        assert "é€" in shown and not any(unicodedata.category(mark) == "Cc" for mark in shown.replace("\n", ""))
+        assert control != "\n" or "\né" not in shown
+    assert f"a{control}é€" in lines(music, "item", "get", "Music", key)[0][f"n{control}é"]["S"], "a pipe carries all"
 
 
 @pytest.mark.parametrize("key, attributes", [("k:S", {"k": "S"}), ("k:N,s:B", {"k": "N", "s": "B"}), ("a:b:S", {"a:b": "S"})])
@@ -143,7 +158,7 @@ def test_items_on_a_terminal(music):
     long = next(line for line in shown if line.startswith("Zappa"))
     assert "\x1b" not in "".join(shown) and "…" in long and '[{"S":"a"},{"NULL":true}]' in long
     key = json.dumps({"Artist": {"S": "Björk"}, "Song": {"S": "Jóga"}})
-    assert "Year                      1997\n" in on_terminal(music, "item", "get", "Music", key)
+    assert "Artist  Björk\nSong    Jóga\nYear    1997\n" in on_terminal(music, "item", "get", "Music", key)
 
 
 # ---- what is wrong ----
