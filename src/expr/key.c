@@ -34,6 +34,7 @@ static enum err check_schema(const struct key_parts *parts, const struct key_sch
 static enum err check_empty(const struct key_parts *parts, const struct key_attribute *attribute,
                             struct value value);
 static enum err check_size(const struct key_parts *parts, struct bytes partition);
+static enum err check_sort_size(const struct key_parts *parts, const struct key_part *part);
 static void set_sort(struct key_range *range, const struct key_part *part);
 
 static void parts_init(struct key_parts *parts, const struct expr *expr,
@@ -70,6 +71,7 @@ enum err expr_key_range(const struct expr *expr, const struct expr_binding *bind
     range->hash = hash_key(range->partition);
     if (sort != NULL) {
         TRY(check_empty(&parts, &schema->sort, sort->low));
+        TRY(check_sort_size(&parts, sort));
         set_sort(range, sort);
     }
     return OK;
@@ -275,6 +277,22 @@ static enum err check_size(const struct key_parts *parts, struct bytes partition
     return partition.len <= ITEM_PARTITION_KEY_MAX
                ? OK
                : refuse(parts, ITEM_PARTITION_KEY_TOO_LARGE, "");
+}
+
+/* DynamoDB Local refuses what no sort key can be. */
+static enum err check_sort_size(const struct key_parts *parts, const struct key_part *part)
+{
+    const struct value *larger =
+        part->type == NODE_BETWEEN && part->high.body.len > part->low.body.len ? &part->high
+                                                                               : &part->low;
+    if (larger->tag == VALUE_N || larger->body.len <= ITEM_SORT_KEY_MAX) {
+        return OK;
+    }
+    expr_refuse(parts->fault, false,
+                "One or more parameter values were invalid: Aggregated size of all range keys has "
+                "exceeded the size limit of %u bytes",
+                ITEM_SORT_KEY_MAX);
+    return ERR_FAULT;
 }
 
 static void set_sort(struct key_range *range, const struct key_part *part)

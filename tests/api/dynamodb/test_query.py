@@ -282,6 +282,19 @@ def test_a_partition_key_that_is_too_long(api, numbers):
         INVALID + "Size of hashkey has exceeded the maximum size limit of2048 bytes"
 
 
+@pytest.mark.parametrize("longest", ["n" * 1024, "é" * 512])
+@pytest.mark.parametrize("condition", ["sk = :k", "sk > :k", "sk BETWEEN :a AND :k", "sk BETWEEN :k AND :z", "begins_with(sk, :k)"])
+def test_no_sort_key_of_1025_bytes_is_asked_for(api, condition, longest):
+    table = api.create("pk:S,sk:S")
+
+    def asked(key):
+        values = {":k": {"S": key}, ":a": {"S": "a"}, ":z": {"S": "\uffff"}}
+        return {"TableName": table, "KeyConditionExpression": f"pk = :p AND {condition}",
+                "ExpressionAttributeValues": {":p": PK, **{name: value for name, value in values.items() if name in condition}}}
+    assert api.call("Query", asked(longest))["Count"] == 0
+    assert api.refusal("Query", asked(longest + "n")) == INVALID + "Aggregated size of all range keys has exceeded the size limit of 1024 bytes"
+
+
 def test_too_many_conditions_for_a_hash_key(api, hashed):
     assert api.refusal("Query", TableName=hashed, KeyConditionExpression="pk = :p AND a = :p",
                        ExpressionAttributeValues={":p": PK}) == \
