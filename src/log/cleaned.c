@@ -414,6 +414,7 @@ static enum err look_at_sources(struct writer *writer, struct count *alive, stru
     return bytes > size / 4 * 3 ? ERR_RANGE : OK;
 }
 
+/* Past the page cache: it holds what readers want, and these files are about to go. */
 static enum err copy_sources(struct writer *writer, const struct count *alive,
                              const struct ties *ties)
 {
@@ -424,8 +425,8 @@ static enum err copy_sources(struct writer *writer, const struct count *alive,
         if (alive[i].records == 0) {
             continue;
         }
-        enum err err =
-            segment_reader(cleaning->log, &cleaning->segments[i], &reader, path, sizeof(path));
+        enum err err = segment_reader_aside(cleaning->log, &cleaning->segments[i], &reader, path,
+                                            sizeof(path));
         err = err != OK ? err
                         : copy_alive(writer, &cleaning->segments[i], ties[i].from, &reader,
                                      alive[i].records);

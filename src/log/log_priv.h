@@ -354,6 +354,9 @@ void segment_file(const struct log *log, const struct segment *segment, char *ou
 /* Opens it for reading, and says its path. Errors as file_open's. */
 MUST_USE enum err segment_reader(const struct log *log, const struct segment *segment,
                                  struct frame_reader *reader, char *path, size_t room);
+/* The same past the page cache. */
+MUST_USE enum err segment_reader_aside(const struct log *log, const struct segment *segment,
+                                       struct frame_reader *reader, char *path, size_t room);
 void segment_free(struct segment *segment);
 /* It may want its index. Under the mutex. */
 void segment_unsettle(struct log *log, const struct segment *segment);

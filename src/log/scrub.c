@@ -237,10 +237,7 @@ static enum err open_file(struct log_scrub *scrub, const struct segment *segment
                           struct frame_reader *reader)
 {
     char path[4200];
-    segment_file(scrub->log, segment, path, sizeof(path));
-    enum err err = frame_reader_open_aside(reader, path, segment->number, scrub->log->id);
-    reader->last_segment = segment->last_number;
-    reader->generation = segment->generation;
+    enum err err = segment_reader_aside(scrub->log, segment, reader, path, sizeof(path));
     reader->read = scrub->options.read;
     reader->read_arg = scrub->options.arg;
     return err;

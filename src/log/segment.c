@@ -59,6 +59,16 @@ enum err segment_reader(const struct log *log, const struct segment *segment,
     return err;
 }
 
+enum err segment_reader_aside(const struct log *log, const struct segment *segment,
+                              struct frame_reader *reader, char *path, size_t room)
+{
+    segment_file(log, segment, path, room);
+    enum err err = frame_reader_open_aside(reader, path, segment->number, log->id);
+    reader->last_segment = segment->last_number;
+    reader->generation = segment->generation;
+    return err;
+}
+
 /* Which segments need not be told again; asked before threads. What the directory knows of those
  * that a cleaned file stands for leads to it. */
 static void ask_directory(struct log *log)
