@@ -58,6 +58,7 @@ void sample_free(struct sample *sample)
 
 static struct bytes row_of(const struct sample *sample, const struct sampled *row)
 {
+    ASSERT(sample->keys.ptr != NULL);
     return bytes_of(sample->keys.ptr + row->at, row->len);
 }
 
