@@ -3,13 +3,17 @@
 import json
 import pathlib
 import subprocess
+import urllib.parse
 
+import boto3
 import pytest
 
 import headwater
+import lossy
 
 NODE = headwater.ROOT / ".deps/venv/bin/node"
 SCRIPT = pathlib.Path(__file__).with_name("clients.mjs")
+RETRYING = pathlib.Path(__file__).with_name("retry.mjs")
 
 
 @pytest.fixture
@@ -100,3 +104,36 @@ def test_the_aws_cli(api, aws):
     aws("dynamodb", "delete-table", *table)
     aws("dynamodb", "wait", "table-not-exists", *table)
     assert "(ResourceNotFoundException)" in aws("dynamodb", "describe-table", *table, fails=True)
+
+
+COUNT_ONE = {"UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}, "Key": {"pk": {"S": "counted"}}}
+
+
+def by_boto3(url, table, environment):
+    client = boto3.client("dynamodb", endpoint_url=url, region_name=environment["AWS_REGION"],
+                          aws_access_key_id=environment["AWS_ACCESS_KEY_ID"], aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"])
+    answer = client.transact_write_items(TransactItems=[{"Update": {**COUNT_ONE, "TableName": table}}])
+    assert answer["ResponseMetadata"]["RetryAttempts"] == 2
+
+
+def by_cli(url, table, environment):
+    actions = json.dumps([{"Update": {**COUNT_ONE, "TableName": table}}])
+    subprocess.run([headwater.AWS, "dynamodb", "transact-write-items", "--transact-items", actions, "--endpoint-url", url],
+                   env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+
+
+def by_javascript(url, table, environment):
+    done = subprocess.run([NODE, RETRYING, url, table], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+
+
+@pytest.mark.parametrize("by", [by_boto3, by_cli, by_javascript])
+def test_a_transaction_whose_answers_are_lost_is_retried_and_done_once(api, hashed, environment, by):
+    """The SDK's own token makes one of the three that the server is sent."""
+    del environment["AWS_MAX_ATTEMPTS"]
+    api.dynamodb.delete_item(TableName=hashed, Key=COUNT_ONE["Key"])
+    with lossy.Lossy(urllib.parse.urlsplit(api.url).port) as way:
+        way.lose(2)
+        by(way.url, hashed, environment)
+        assert way.lost == 2
+    assert api.dynamodb.get_item(TableName=hashed, Key=COUNT_ONE["Key"], ConsistentRead=True)["Item"]["n"] == {"N": "1"}
