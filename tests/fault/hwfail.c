@@ -6,7 +6,8 @@
  *   HWFAIL_HIT=FILE       gets one line when the call fails: kind, error, N and what it was about
  *
  * A sync that fails takes with it what was last written to its file, as Linux may: the pages are
- * marked clean, so that a later sync succeeds without them. What is acknowledged on the word of
+ * marked clean, so that a later sync succeeds without them, and the disk has what was there before
+ * that write (zeros, where it is not known). What is acknowledged on the word of
  * such a later sync is therefore found to be lost. */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -34,9 +35,13 @@
 #define FDS_MAX 4096
 #define SHORT (-1)
 
+#define BEFORE_MAX (1u << 20)
+
 struct last_write {
     _Atomic int64_t at;
     _Atomic size_t len;
+    char *before; /* of BEFORE_MAX bytes: what it was written over, so much of it is known */
+    size_t known;
 };
 
 static const struct {
@@ -261,6 +266,39 @@ static void remember(int fd, off_t at, ssize_t written)
     }
 }
 
+/* Through a descriptor of its own, as the file's may be for writing only. */
+static void look_before(int fd, const struct iovec *parts, int count, off_t at)
+{
+    char path[64];
+    size_t len = 0;
+    if (when == 0 || strcmp(kind, "sync") != 0 || fd < 0 || fd >= FDS_MAX) {
+        return;
+    }
+    struct last_write *last = &last_writes[fd];
+    for (int i = 0; i < count; i++) {
+        len += parts[i].iov_len;
+    }
+    last->known = 0;
+    if (last->before == NULL) {
+        long room = syscall(SYS_mmap, NULL, (size_t)BEFORE_MAX, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+        last->before = room > 0 ? (char *)(uintptr_t)room : NULL;
+    }
+    if (at < 0 || len > BEFORE_MAX || last->before == NULL) {
+        return;
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    long in = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    long got = in < 0 ? -1 : syscall(SYS_pread64, in, last->before, len, at);
+    if (in >= 0) {
+        syscall(SYS_close, in);
+    }
+    if (got >= 0) {
+        memset(last->before + got, 0, len - (size_t)got);
+        last->known = len;
+    }
+}
+
 static void forget_written(int fd)
 {
     static const char zeros[4096];
@@ -269,6 +307,10 @@ static void forget_written(int fd)
     }
     size_t len = atomic_exchange(&last_writes[fd].len, 0);
     int64_t at = atomic_load(&last_writes[fd].at);
+    if (len <= last_writes[fd].known) {
+        syscall(SYS_pwrite64, fd, last_writes[fd].before, len, at);
+        return;
+    }
     while (len > 0) {
         size_t part = len < sizeof(zeros) ? len : sizeof(zeros);
         long written = syscall(SYS_pwrite64, fd, zeros, part, at);
@@ -292,6 +334,7 @@ static ssize_t write_any(int fd, const struct iovec *parts, int count, off_t at)
         parts = &half;
         count = 1;
     }
+    look_before(fd, parts, count, at);
     ssize_t written = at < 0 ? syscall(SYS_writev, fd, parts, count)
                              : syscall(SYS_pwritev, fd, parts, count, at, 0L);
     remember(fd, at, written);
