@@ -1,6 +1,7 @@
 /* Answers for people and for programs: see show.h. */
 #include "server/show.h"
 
+#include "base/assert.h"
 #include "base/buf.h"
 #include "sys/process.h"
 
@@ -187,6 +188,7 @@ static void add_cell(struct grid *grid, struct bytes text, size_t width, bool la
  * each control character, those of two bytes too. */
 static void add_plain(struct buf *line, struct bytes text)
 {
+    ASSERT(text.len == 0 || text.ptr != NULL);
     for (size_t i = 0; i < text.len; i++) {
         bool long_control = text.ptr[i] == 0xc2 && i + 1 < text.len && text.ptr[i + 1] < 0xa0;
         bool control = text.ptr[i] < 0x20 || text.ptr[i] == 0x7f || long_control;
