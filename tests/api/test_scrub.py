@@ -67,6 +67,13 @@ def test_a_changed_bit_in_a_sealed_segment_is_named(written, kind):
     at, length = next((at, length) for found, at, length in frames(path) if found == kind)
     flip(path, at + 64 + (length - 64) // 2)
     status, out = verify(written)
+    for _ in range(5):
+        if status != 0 or kind != "index":
+            break
+        # The trim point's reader came first: an index that it finds damaged is made again at once.
+        assert "log.index_made_again" in written.process.err.text()
+        flip(path, at + 64 + (length - 64) // 2)
+        status, out = verify(written)
     assert status == 3 and named(out) == [str(path)], out
     assert f"DAMAGED {path} at offset {at}: " in out and out.splitlines()[-1].startswith("read: ")
     assert written.metrics()["headwater_scrub_damages"] == 1

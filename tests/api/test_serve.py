@@ -126,7 +126,7 @@ def test_each_thread_that_the_system_does_not_give(tmp_path):
                            process.err.text(), re.MULTILINE)
         assert len(told) == number, process.err.text()
     names = {text.partition(":")[0] for text in told if "limits of tasks" in text}
-    assert names == {"hw-segments", "hw-cleaner", "reader", "committer", "flusher", "keeper", "expirer", "hasher", "hw-loop"}
+    assert names == {"hw-segments", "hw-cleaner", "scrubber", "reader", "committer", "flusher", "keeper", "expirer", "hasher", "hw-loop"}
 
 
 def test_a_crowd_leaves_the_store_its_files(start_server):
