@@ -22,6 +22,7 @@ def cases():
         yield f"body: {name}", lambda world, o=operation, b=body, s=status, t=told: answered(world, o, b, s, t)
     for name, body in stranger_bodies():
         yield f"stranger's body: {name}", lambda world, b=body: answered_stranger(world, b)
+    yield "stranger's body: one byte more than may be", large_body_of_a_stranger
     yield "body: 10^7 elements", too_many_elements
     yield "body: one byte more than may be, by length and by chunks", one_byte_more
     yield "body: names that come twice", doubled_names
@@ -94,11 +95,11 @@ def answered(world, operation, body, status, told):
 
 
 def stranger_bodies():
-    yield "10^6 lists", b"[" * DEEP + b"]" * DEEP
-    yield "10^6 objects", b'{"a":' * DEEP + b"1" + b"}" * DEEP
-    yield "8 * 10^6 elements", b'{"handle":[1' + b",1" * 8_000_000 + b"]}"
-    yield "a handle of 16 MB", b'{"handle":"' + b"a" * (BODY - 100) + b'","password":"correct horse battery"}'
-    yield "a password of 16 MB", b'{"handle":"ann","password":"' + b"a" * (BODY - 100) + b'"}'
+    yield "10^5 lists", b"[" * 100_000 + b"]" * 100_000
+    yield "40,000 objects", b'{"a":' * 40_000 + b"1" + b"}" * 40_000
+    yield "120,000 elements", b'{"handle":[1' + b",1" * 120_000 + b"]}"
+    yield "a handle of 256 KB", b'{"handle":"' + b"a" * (forms.OTHER_BODY_MAX - 50) + b'","password":"correct horse battery"}'
+    yield "a password of 256 KB", b'{"handle":"ann","password":"' + b"a" * (forms.OTHER_BODY_MAX - 50) + b'"}'
     for name, data in BAD_UTF8.items():
         yield f"bad UTF-8, {name}", b'{"handle":"' + data + b'","password":"correct horse battery"}'
 
@@ -113,6 +114,15 @@ def answered_stranger(world, body):
             assert len(answer) < 1000
             wire.send(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
             assert wire.answer()[0] == 200
+
+
+def large_body_of_a_stranger(world):
+    """More than any chat needs is refused before it is read, or where it passes the bound."""
+    size = forms.OTHER_BODY_MAX + 1
+    for path in (b"/v1/users", b"/v1/sessions"):
+        head = b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        refused(world, head + b"Content-Length: %d\r\n\r\n" % size, 413)
+        refused(world, head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % size + b" " * size, 413)
 
 
 def too_many_elements(world):

@@ -110,7 +110,7 @@ def told_after_10_s(world):
 
 def large_body_then_half_a_head(world):
     """What a message of 15 MB took is given back with its answer, also when a part of the next one came with it."""
-    data = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (15 * MB) + bytes(15 * MB) + b"GET"
+    data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (15 * MB) + bytes(15 * MB) + b"GET"
     with worlds.own(world) as attacked, contextlib.ExitStack() as open_ones:
         before = attacked.resident()
         for _ in range(20):

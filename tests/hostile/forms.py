@@ -6,7 +6,8 @@ GET = b"GET /healthz HTTP/1.1\r\n" + HOST
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"
 HEADERS_MAX = 64
 HEAD_MAX = 16384
-BODY_MAX = 16 * 1024 * 1024 + 65536
+BODY_MAX = 16 * 1024 * 1024
+OTHER_BODY_MAX = 256 * 1024
 
 # What the body of a refusal says.
 REASONS = {400: b"Bad Request\n", 413: b"Payload Too Large\n", 414: b"URI Too Long\n", 417: b"Expectation Failed\n",

@@ -381,13 +381,24 @@ static void digest_page(void *arg, const struct records *page)
     }
 }
 
+static enum err read_again(struct ledger *ledger, struct reread *reread)
+{
+    char iterator[ITERATOR_MAX + 1];
+    *reread = (struct reread){.ledger = ledger};
+    TRY(stream_iterator(ledger, "TRIM_HORIZON", NULL, iterator));
+    return stream_read(ledger, iterator, digest_page, reread);
+}
+
 bool round_reread(struct ledger *ledger)
 {
-    struct reread reread = {.ledger = ledger};
+    struct reread reread;
     const struct checker *checker = &ledger->checker;
-    char iterator[ITERATOR_MAX + 1];
-    if (stream_iterator(ledger, "TRIM_HORIZON", NULL, iterator) != OK ||
-        stream_read(ledger, iterator, digest_page, &reread) != OK) {
+    enum err err = read_again(ledger, &reread);
+    for (int i = 0; err == ERR_IO && i < RESTARTS_MAX && server_died_of_cut(ledger); i++) {
+        ledger->totals.deaths_in_recovery++;
+        err = restart(ledger) == OK ? read_again(ledger, &reread) : ERR_INVALID;
+    }
+    if (err != OK) {
         checker_violation(&ledger->checker, "the stream cannot be read from its start");
         return false;
     }
