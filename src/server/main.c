@@ -5,12 +5,11 @@
 
 /* Of commands that speak to a server. */
 #define WHERE                                                                                      \
-    "Answers are shown\n"                                                                          \
-    "as tables on a terminal and as a line of JSON each in a pipe. The address and the key come "  \
-    "from --data DIR\n"                                                                            \
-    "(default ./data) of a server on this machine, unless --endpoint URL and --credentials FILE "  \
-    "(and --region)\nare given. AWS_CA_BUNDLE names the certificates that an https address is "    \
-    "checked by."
+    "\n\nAnswers are shown as tables on a terminal and as a line of JSON each in a pipe. The "     \
+    "address and the key come\n"                                                                   \
+    "from --data DIR (default ./data) of a server on this machine, unless --endpoint URL and "     \
+    "--credentials FILE\n(and --region) are given. AWS_CA_BUNDLE names the certificates that an "  \
+    "https address is checked by."
 
 struct command {
     const char *name;
@@ -108,21 +107,35 @@ static int help_of(const char *name)
                "       headwater table create TABLE --key NAME:TYPE[,NAME:TYPE] [--stream VIEW]\n\n"
                "TYPE is S, N or B: of the partition key, then of the sort key. VIEW is KEYS_ONLY, "
                "NEW_IMAGE, OLD_IMAGE or\n"
-               "NEW_AND_OLD_IMAGES. " WHERE "\n\n"
-               "Example: headwater table create Music --key Artist:S,Song:S --stream "
-               "NEW_AND_OLD_IMAGES\n");
+               "NEW_AND_OLD_IMAGES." WHERE "\n\n"
+               "Examples:\n"
+               "  headwater table list\n"
+               "  headwater table describe Music\n"
+               "  headwater table create Music --key Artist:S,Song:S --stream NEW_AND_OLD_IMAGES\n"
+               "  headwater table delete Music\n");
     } else if (strcmp(name, "item") == 0) {
-        printf("Usage: headwater item get TABLE KEY\n"
-               "       headwater item delete TABLE KEY [--if CONDITION]\n"
-               "       headwater item put TABLE ITEM [--if CONDITION]\n"
-               "       headwater item query TABLE --key CONDITION [--filter CONDITION] [--from "
-               "start|end] [--limit N]\n"
-               "       headwater item scan TABLE [--filter CONDITION] [--limit N]\n"
-               "       all but get with [--names JSON] [--values JSON]\n\n"
-               "KEY, ITEM and values are DynamoDB's JSON, as the AWS CLI has it; N is of items "
-               "printed. " WHERE "\n\n"
-               "Example: headwater item query Music --key 'Artist = :a' --values "
-               "'{\":a\":{\"S\":\"Björk\"}}' --from end --limit 10\n");
+        printf(
+            "Usage: headwater item get TABLE KEY\n"
+            "       headwater item delete TABLE KEY [--if CONDITION]\n"
+            "       headwater item put TABLE ITEM [--if CONDITION]\n"
+            "       headwater item query TABLE --key CONDITION [--filter CONDITION] [--from "
+            "start|end] [--limit N]\n"
+            "       headwater item scan TABLE [--filter CONDITION] [--limit N]\n"
+            "       all but get with [--names JSON] [--values JSON]\n\n"
+            "KEY, ITEM and values are DynamoDB's JSON, as the AWS CLI has it; N is of items "
+            "printed." WHERE "\n\n"
+            "Examples:\n"
+            "  headwater item put Music '{\"Artist\":{\"S\":\"Björk\"},\"Song\":{\"S\":\"Jóga\"},"
+            "\"Plays\":{\"N\":\"1\"}}'\n"
+            "  headwater item get Music "
+            "'{\"Artist\":{\"S\":\"Björk\"},\"Song\":{\"S\":\"Jóga\"}}'\n"
+            "  headwater item query Music --key 'Artist = :a' --values "
+            "'{\":a\":{\"S\":\"Björk\"}}' --from end --limit 10\n"
+            "  headwater item scan Music --filter 'Plays > :n' --values "
+            "'{\":n\":{\"N\":\"0\"}}'\n"
+            "  headwater item delete Music "
+            "'{\"Artist\":{\"S\":\"Björk\"},\"Song\":{\"S\":\"Jóga\"}}' "
+            "--if 'attribute_exists(Plays)'\n");
     } else if (strcmp(name, "key") == 0) {
         printf("Usage: headwater key list\n"
                "       headwater key create NAME --policy FILE\n"
@@ -130,8 +143,14 @@ static int help_of(const char *name)
                "       headwater key disable|enable|delete NAME\n\n"
                "FILE holds a policy in IAM's JSON; NAME may also be the access key id of a key "
                "that is there. A change holds\n"
-               "from its answer on. The secret is shown by create, this once. " WHERE "\n\n"
-               "Example: headwater key create reader --policy read.json\n");
+               "from its answer on. The secret is shown by create, this once." WHERE "\n\n"
+               "Examples:\n"
+               "  headwater key list\n"
+               "  headwater key create reader --policy read.json\n"
+               "  headwater key policy reader --policy read-and-write.json\n"
+               "  headwater key disable reader\n"
+               "  headwater key enable reader\n"
+               "  headwater key delete reader\n");
     } else if (strcmp(name, "doctor") == 0) {
         printf(
             "Usage: headwater doctor [--data DIR]\n\n"
@@ -159,7 +178,10 @@ static int help_of(const char *name)
                "Where such a pass is\n"
                "under way already that one is waited for. Status 3: damage, with file and place; "
                "4: a file cannot be\nread.\n\n"
-               "Example: headwater log verify --data ./data\n");
+               "Examples:\n"
+               "  headwater log verify --data ./data\n"
+               "  headwater log verify --online\n"
+               "  headwater log dump --data ./data\n");
     } else {
         return usage(stdout, EXIT_CLEAN);
     }

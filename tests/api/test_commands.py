@@ -4,7 +4,9 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
+import shlex
 import struct
 import subprocess
 import termios
@@ -203,7 +205,20 @@ def test_a_refusal_is_told_with_its_name(server):
     assert status == 1 and "no server runs on" in err
 
 
-def test_help_shows_an_example():
-    for name in ("table", "item"):
-        ran = subprocess.run([str(headwater.program()), name, "--help"], capture_output=True, text=True, check=True, timeout=60)
-        assert f"\nExample: headwater {name} " in ran.stdout
+@pytest.mark.parametrize("name, verbs", [
+    ("table", "list describe create delete"), ("item", "get put delete query scan"),
+    ("key", "list create policy disable enable delete"), ("log", "verify dump")])
+def test_help_shows_an_example_of_each(name, verbs):
+    ran = subprocess.run([str(headwater.program()), name, "--help"], capture_output=True, text=True, check=True, timeout=60)
+    shown = re.findall(rf"^  headwater {name} ([a-z]+)", ran.stdout.partition("\nExamples:\n")[2], re.MULTILINE)
+    assert sorted(set(shown)) == sorted(verbs.split())
+
+
+def test_the_examples_of_items_work(server):
+    """As a shell runs them, one after another."""
+    ran = subprocess.run([str(headwater.program()), "item", "--help"], capture_output=True, text=True, check=True, timeout=60)
+    run(server, "table", "create", "Music", "--key", "Artist:S,Song:S")
+    for line in ran.stdout.partition("\nExamples:\n")[2].splitlines():
+        status, out, err = run(server, *shlex.split(line)[1:])
+        assert (status, err) == (0, ""), line
+        assert "Björk" in out or " put " in line or " delete " in line, (line, out)
