@@ -39,11 +39,12 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* ASCII letters in either case. */
+/* ASCII letters in either case. Most that differ do so in their first byte. */
 static inline bool bytes_equal_nocase(struct bytes a, struct bytes b)
 {
     return a.len == b.len &&
-           (a.len == 0 || strncasecmp((const char *)a.ptr, (const char *)b.ptr, a.len) == 0);
+           (a.len == 0 || (((*a.ptr ^ *b.ptr) & 0xdf) == 0 &&
+                           strncasecmp((const char *)a.ptr, (const char *)b.ptr, a.len) == 0));
 }
 
 /* Byte order, the shorter first where one is a prefix of the other: <0, 0, >0. */

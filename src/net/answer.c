@@ -22,8 +22,7 @@ struct bytes http_header_get(const struct http_request *request, struct bytes na
     unsigned found = 0;
     for (size_t i = 0; i < request->header_count; i++) {
         const struct http_header *header = &request->headers[i];
-        if (header->name.len == name.len && ((*header->name.ptr ^ *name.ptr) & 0xdf) == 0 &&
-            strncasecmp((const char *)header->name.ptr, (const char *)name.ptr, name.len) == 0) {
+        if (bytes_equal_nocase(header->name, name)) {
             value = found == 0 ? header->value : value;
             found++;
             if (count == NULL) {

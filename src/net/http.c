@@ -97,11 +97,14 @@ static int on_headers_complete(http_parser *parser)
 {
     struct connection *connection = parser->data;
     connection->exchange->head_done = true;
-    if (parser->content_length != ULLONG_MAX && parser->content_length > body_max(connection)) {
+    bool chunked = is_chunked(connection->exchange);
+    uint64_t len = parser->content_length == ULLONG_MAX ? 0 : parser->content_length;
+    if (chunked) {
+        connection->exchange->chunks.max = body_max(connection);
+    } else if (len > connection->loop->limits.other_body_max && len > body_max(connection)) {
         return stop(connection->exchange, 413);
     }
-    connection->exchange->chunks.max = body_max(connection);
-    return is_chunked(connection->exchange) ? 1 : 0; /* 1: the rest is not the parser's */
+    return chunked ? 1 : 0; /* 1: the rest is not the parser's */
 }
 
 static int on_body(http_parser *parser, const char *at, size_t len)
@@ -331,7 +334,7 @@ static struct bytes at_place(const struct exchange *exchange, size_t at, size_t 
 
 static bool name_is(struct bytes name, const char *lower)
 {
-    return name.len == strlen(lower) && strncasecmp((const char *)name.ptr, lower, name.len) == 0;
+    return bytes_equal_nocase(name, bytes_cstr(lower));
 }
 
 static bool is_blank(uint8_t c)

@@ -478,7 +478,7 @@ static bool check_signed(const struct http_request *request,
     }
     for (size_t i = 0; i < request->header_count; i++) {
         struct bytes name = request->headers[i].name;
-        if (name.len > 6 && strncasecmp((const char *)name.ptr, "x-amz-", 6) == 0 &&
+        if (name.len > 6 && bytes_equal_nocase(bytes_of(name.ptr, 6), BYTES("x-amz-")) &&
             !is_signed(authorization, name)) {
             sigv4_refuse(result, SIGV4_INVALID,
                          "'%.*s' must be a 'SignedHeader' in the AWS Authorization.",
