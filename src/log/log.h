@@ -142,8 +142,9 @@ struct log_scrub *log_scrub_new(struct log *log, const struct log_scrub_options 
 /* From where it stands to what is visible now; again: what came after that. OK, or what read or fn
  * said. */
 MUST_USE enum err log_scrub_run(struct log_scrub *scrub);
-/* Of commits up to this one, records that are dead may have been missing in what it read. */
-uint64_t log_scrub_cleaned(const struct log_scrub *scrub);
+/* Of commits up to this one records may have been missing in what it read: dead ones that were
+ * cleaned away, and any that were trimmed before it came to them. */
+uint64_t log_scrub_gone(const struct log_scrub *scrub);
 void log_scrub_free(struct log_scrub *scrub);
 /* What it will read, were nothing written meanwhile. */
 uint64_t log_scrub_bytes(struct log *log);

@@ -48,9 +48,10 @@ struct log_scrub *log_scrub_new(struct log *log, const struct log_scrub_options 
     return scrub;
 }
 
-uint64_t log_scrub_cleaned(const struct log_scrub *scrub)
+uint64_t log_scrub_gone(const struct log_scrub *scrub)
 {
-    return scrub->cleaned_commit;
+    uint64_t first = log_first(scrub->log);
+    return first > scrub->cleaned_commit ? first - 1 : scrub->cleaned_commit;
 }
 
 void log_scrub_free(struct log_scrub *scrub)

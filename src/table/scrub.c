@@ -258,7 +258,7 @@ static enum err compare_rows(struct scrubber *scrubber, struct log_scrub *log)
         err = err != OK ? err : log_scrub_run(log);
         bool comparable = err == OK && scrubber->log_is_whole;
         err = !comparable ? err
-                          : sample_compare(scrubber->sample, log_scrub_cleaned(log), snapshot,
+                          : sample_compare(scrubber->sample, log_scrub_gone(log), snapshot,
                                            compare_one, scrubber, reason, sizeof(reason));
     }
     view_snapshot_close(snapshot);

@@ -23,7 +23,7 @@ def verify(server, *words):
     ran = subprocess.run([str(headwater.program()), "log", "verify", "--online", "--data", str(server.data), *words], capture_output=True,
                          text=True, env=headwater.plain_environment(), timeout=120, check=False)
     assert ran.stderr == "" or ran.returncode not in (0, 3), ran.stderr
-    return ran.returncode, ran.stdout
+    return ran.returncode, ran.stdout + (ran.stderr if ran.returncode == 1 else "")
 
 
 def named(out):

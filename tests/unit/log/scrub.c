@@ -150,6 +150,26 @@ static void segments_that_are_trimmed_meanwhile_are_left_out(void)
     CHECK(log_close(listener.log, false) == OK);
 }
 
+static void what_was_trimmed_unread_is_known_to_be_gone(void)
+{
+    struct listener listener = {.log = make_log(2)};
+    struct log_scrub *scrub = scrub_of(&listener);
+    CHECK(log_scrub_run(scrub) == OK);
+    uint64_t read = listener.last_commit;
+    CHECK(log_scrub_gone(scrub) == 0);
+    for (unsigned i = 0; i < 600; i++) {
+        append(listener.log, 3, 700);
+    }
+    listener.trims = true;
+    CHECK(hear_read(&listener, 0) == OK);
+    CHECK(log_scrub_run(scrub) == OK);
+    CHECK(listener.told == 0 && listener.records < records_of(listener.last_commit));
+    CHECK(log_scrub_gone(scrub) > read);
+    CHECK(log_scrub_gone(scrub) == log_first(listener.log) - 1);
+    log_scrub_free(scrub);
+    CHECK(log_close(listener.log, false) == OK);
+}
+
 struct scrubbing {
     struct listener listener;
     _Atomic bool stopping;
@@ -303,6 +323,7 @@ int main(void)
     RUN(every_record_is_read_once_and_what_comes_is_read_by_the_next_run);
     RUN(nothing_is_taken_for_damage_while_frames_are_written);
     RUN(segments_that_are_trimmed_meanwhile_are_left_out);
+    RUN(what_was_trimmed_unread_is_known_to_be_gone);
     RUN(segments_that_go_all_the_time_raise_no_alarm);
     RUN(a_changed_bit_is_told_and_what_is_behind_it_is_read);
     RUN(what_was_shown_of_the_open_segment_is_read_too);
