@@ -523,6 +523,7 @@ static bool worker_remove(struct log *log)
     uint64_t last_number = oldest->last_number;
     segment_file(log, oldest, path, sizeof(path));
     atomic_store_explicit(&log->first_commit, oldest->last_commit + 1, memory_order_release);
+    oldest->busy = true; /* the cleaner must not take it up, nor put another in its place */
     pthread_mutex_unlock(&log->mutex);
     enum err err = file_remove(path);
     bool gone = err == OK;
@@ -531,6 +532,7 @@ static bool worker_remove(struct log *log)
         NOTE(NOTE_WARN, "log.segment_not_removed", NOTE_S("file", path));
     }
     pthread_mutex_lock(&log->mutex);
+    oldest->busy = false;
     log->removal_unsynced |= gone && err != OK;
     if (gone) {
         segment_drop(log, oldest);

@@ -162,7 +162,7 @@ ssize_t pread(int fd, void *data, size_t len, off_t offset)
     return got;
 }
 
-int fdatasync(int fd)
+static inline void trace_sync_begins(int fd)
 {
     void (*on_sync)(const char *path) = trace.on_sync;
     if (on_sync != NULL) {
@@ -170,6 +170,11 @@ int fdatasync(int fd)
         trace_path_of(fd, path);
         on_sync(path);
     }
+}
+
+int fdatasync(int fd)
+{
+    trace_sync_begins(fd);
     int status = (int)syscall(SYS_fdatasync, fd);
     if (status == 0) {
         trace_descriptor(TRACE_SYNC, fd, 0, 0);
@@ -184,6 +189,7 @@ int fsync(int fd)
         errno = EIO;
         return -1;
     }
+    trace_sync_begins(fd);
     int status = (int)syscall(SYS_fsync, fd);
     if (status == 0) {
         trace_descriptor(TRACE_DIRECTORY_SYNC, fd, 0, 0);

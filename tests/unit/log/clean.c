@@ -440,6 +440,54 @@ static void a_reader_whose_file_was_cleaned_looks_again(void)
 
 /* Old files, beside: put back, they are what a kill leaves between the new one's name and their
  * removal. */
+static struct log *removed_from; /* cleaned while its oldest file is removed; NULL: it was */
+
+/* After the file went, before its directory is synced. */
+static void clean_while_removing(const char *path)
+{
+    struct log *log = removed_from;
+    bool removing = log != NULL && strcmp(path, dir) == 0 && log_first(log) > 1;
+    if (!removing) {
+        return;
+    }
+    removed_from = NULL;
+    start_cleaner(log);
+    uint64_t rounds = 0;
+    for (unsigned i = 0; i < 30000 && rounds < 3 && figures_of(log).cleanings == 0; i++) {
+        thread_pause_ms(1);
+        pthread_mutex_lock(&log->mutex);
+        rounds = log->idle_rounds;
+        pthread_mutex_unlock(&log->mutex);
+    }
+    pthread_mutex_lock(&log->mutex);
+    const struct segment *oldest = log->first;
+    CHECK(oldest->number == 1 && oldest->generation == 0 && oldest->live == NULL &&
+          !oldest->clean_refused);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+static void a_segment_that_is_being_removed_is_not_cleaned(void)
+{
+    struct log_report report;
+    struct log *log = half_dead_log(400);
+    uint64_t last = log_last(log);
+    removed_from = log;
+    trace.on_sync = clean_while_removing;
+    log_set_trim(log, last / 2);
+    for (unsigned i = 0; i < 30000 && (removed_from != NULL || log_first(log) < last / 3); i++) {
+        thread_pause_ms(1);
+    }
+    CHECK(removed_from == NULL);
+    wait_for_cleanings(log, 1);
+    wait_until_idle(log);
+    trace.on_sync = NULL;
+    CHECK(read_kept_from(log, (struct log_place){last / 2 / 10 * 10 + 10, 0}, 100) == OK);
+    CHECK(log_close(log, true) == OK);
+    log = open_log(last, OK, &report);
+    CHECK(log_first(log) > 1 && log_first(log) <= last / 2 + 1);
+    CHECK(log_close(log, true) == OK);
+}
+
 static void leftovers_of_a_kill_are_removed(void)
 {
     for (unsigned pattern = 0; pattern < 3; pattern++) {
@@ -835,6 +883,7 @@ int main(void)
     RUN(cleaned_files_are_cleaned_and_merged_again);
     RUN(readers_do_not_notice);
     RUN(a_reader_whose_file_was_cleaned_looks_again);
+    RUN(a_segment_that_is_being_removed_is_not_cleaned);
     RUN(leftovers_of_a_kill_are_removed);
     RUN(a_hole_behind_or_before_a_cleaned_file_is_damage);
     RUN(a_view_older_than_a_cleaned_file_is_damage);
