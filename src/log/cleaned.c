@@ -255,7 +255,6 @@ static enum err end_kept(struct writer *writer)
     if (writer->header.commit_count == 0) {
         return OK;
     }
-    writer->header.kind = FRAME_KEPT;
     writer->header.previous_crc = writer->crc;
     TRY(put(writer, &writer->frame, &writer->header, writer->at));
     writer->at += writer->frame.len;
@@ -281,6 +280,7 @@ static enum err keep(void *arg, const struct log_record *record, uint32_t offset
         TRY(end_kept(writer));
     }
     if (writer->header.commit_count == 0) {
+        writer->header.kind = FRAME_KEPT;
         writer->header.first_commit = record->commit;
         writer->header.time_ms = record->time_ms;
     }
@@ -309,6 +309,15 @@ struct count {
     uint64_t bytes;
 };
 
+/* How the first and the last source are tied to what is before and after them. */
+struct ties {
+    uint64_t from;    /* where its records begin */
+    uint64_t time_ms; /* of its first frame */
+    uint32_t before;
+    uint32_t after;
+    uint32_t newest; /* header CRC of its last frame */
+};
+
 static enum err count_alive(struct writer *writer, const struct segment *segment,
                             struct count *alive)
 {
@@ -334,32 +343,28 @@ static enum err count_alive(struct writer *writer, const struct segment *segment
     return cleaning->pace(cleaning->arg, segment->size - segment->used);
 }
 
-/* All frames of a source; what is alive is kept, and must be what the index said. */
-static enum err copy_alive(struct writer *writer, const struct segment *segment, uint64_t from,
-                           struct frame_reader *reader, uint64_t expected)
+/* All frames of a source, each in its place; what is alive is kept, and must be what the index
+ * said. */
+static enum err copy_alive(struct writer *writer, const struct segment *segment,
+                           const struct ties *ties, struct frame_reader *reader, uint64_t expected)
 {
     struct frame_header header;
     struct bytes payload;
+    struct frame_chain chain = {.next_commit = segment->first_commit};
     uint64_t before = writer->summary.records;
-    for (uint64_t at = from; at < segment->used;
+    for (uint64_t at = ties->from; at < segment->used;
          at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
         enum err err = frame_reader_at(reader, at, &header, &payload);
         TRY(err == ERR_NOT_FOUND ? ERR_DAMAGED : err);
+        TRY(frame_follows(&chain, &header) ? OK : ERR_DAMAGED);
         if (header.kind == FRAME_DATA || header.kind == FRAME_KEPT) {
             TRY(frame_walk(&header, payload, keep, writer));
         }
         TRY(writer->cleaning->pace(writer->cleaning->arg, HEADER + (uint64_t)header.payload_len));
     }
-    return writer->summary.records - before == expected ? OK : ERR_DAMAGED;
+    return writer->summary.records - before == expected && chain.crc == ties->newest ? OK
+                                                                                     : ERR_DAMAGED;
 }
-
-/* How the first and the last source are tied to what is before and after them. */
-struct ties {
-    uint64_t from;    /* where its records begin */
-    uint64_t time_ms; /* of its first frame */
-    uint32_t before;
-    uint32_t after;
-};
 
 static enum err read_ties(struct writer *writer, const struct segment *segment,
                           struct frame_reader *reader, struct ties *ties)
@@ -371,7 +376,7 @@ static enum err read_ties(struct writer *writer, const struct segment *segment,
         struct summary summary;
         TRY(summary_read(reader, &summary));
         *ties = (struct ties){summary.kept_at, summary.first_time_ms, summary.crc_before,
-                              summary.crc_after};
+                              summary.crc_after, summary.kept_crc};
         for (size_t i = 0; i < summary.dropped.count; i++) {
             struct dropped *one = &summary.dropped.items[i];
             if (trims_of(writer->cleaning->trims, one->stream) != UINT64_MAX) {
@@ -384,7 +389,7 @@ static enum err read_ties(struct writer *writer, const struct segment *segment,
     enum err err = frame_reader_at(reader, 0, &first, &payload);
     err = err != OK ? err : frame_reader_at(reader, segment->used - SECTOR, &last, &payload);
     TRY(err == ERR_NOT_FOUND ? ERR_DAMAGED : err);
-    *ties = (struct ties){0, first.time_ms, first.previous_crc, last.header_crc};
+    *ties = (struct ties){0, first.time_ms, first.previous_crc, last.header_crc, last.header_crc};
     return last.kind == FRAME_END ? OK : ERR_DAMAGED;
 }
 
@@ -427,9 +432,9 @@ static enum err copy_sources(struct writer *writer, const struct count *alive,
         }
         enum err err = segment_reader_aside(cleaning->log, &cleaning->segments[i], &reader, path,
                                             sizeof(path));
-        err = err != OK ? err
-                        : copy_alive(writer, &cleaning->segments[i], ties[i].from, &reader,
-                                     alive[i].records);
+        err = err != OK
+                  ? err
+                  : copy_alive(writer, &cleaning->segments[i], &ties[i], &reader, alive[i].records);
         frame_reader_close(&reader);
         if (err == ERR_DAMAGED) {
             NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path));

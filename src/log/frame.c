@@ -116,17 +116,72 @@ bool frame_payload_ok(const struct frame_header *header, struct bytes payload)
            hash_crc32c(frame_seed(header->log_id, id_of(header)), payload) == header->payload_crc;
 }
 
-void frame_keep(const struct frame_header *header, const struct log_record *record, struct buf *out)
+/* What stands before a record's body; of a kept one before its time. */
+static void add_head(const struct frame_header *header, const struct log_record *record,
+                     struct buf *out)
 {
-    buf_add_varint(out, record->commit - header->first_commit);
-    buf_add_varint(out, record->index);
-    buf_add_varint(out, record->count);
+    if (header->kind == FRAME_KEPT) {
+        buf_add_varint(out, record->commit - header->first_commit);
+        buf_add_varint(out, record->index);
+        buf_add_varint(out, record->count);
+    }
     buf_add_byte(out, record->kind);
     buf_add_u64(out, record->key_hash);
     buf_add_varint(out, record->stream);
     buf_add_varint(out, record->body.len);
+}
+
+void frame_keep(const struct frame_header *header, const struct log_record *record, struct buf *out)
+{
+    add_head(header, record, out);
     buf_add_u64(out, record->time_ms);
     buf_add(out, record->body);
+}
+
+/* A kept frame says of each record which commit it is of, a data frame of all together (log I11).
+ */
+bool frame_holds(const struct frame_header *header, struct bytes payload, uint64_t stream,
+                 const struct index_entry *entry)
+{
+    uint64_t before = header->kind == FRAME_KEPT ? 8 : 0;
+    uint64_t commits = header->kind == FRAME_KEPT ? UINT64_MAX : header->commit_count;
+    bool placed = (header->kind == FRAME_KEPT || header->kind == FRAME_DATA) &&
+                  (uint64_t)entry->offset + entry->len <= payload.len && entry->offset >= before &&
+                  entry->commit >= header->first_commit &&
+                  entry->commit - header->first_commit < commits;
+    if (!placed) {
+        return false;
+    }
+    const struct log_record record = {.commit = entry->commit,
+                                      .index = entry->index,
+                                      .count = entry->count,
+                                      .stream = stream,
+                                      .key_hash = entry->key_hash,
+                                      .body = bytes_of(payload.ptr + entry->offset, entry->len),
+                                      .kind = entry->kind};
+    struct buf head;
+    buf_init(&head, 128);
+    add_head(header, &record, &head);
+    uint64_t end = entry->offset - before;
+    bool same = !head.failed && head.len <= end &&
+                memcmp(payload.ptr + end - head.len, head.ptr, head.len) == 0;
+    buf_fini(&head);
+    return same;
+}
+
+bool frame_follows(struct frame_chain *chain, const struct frame_header *header)
+{
+    bool kept = header->kind == FRAME_KEPT;
+    bool first = !kept && !chain->any;
+    bool follows = (first || header->previous_crc == chain->crc) &&
+                   (kept || header->first_commit == chain->next_commit);
+    if (header->kind == FRAME_SUMMARY || !follows) {
+        return header->kind == FRAME_SUMMARY;
+    }
+    chain->any = true;
+    chain->crc = header->header_crc;
+    chain->next_commit = header->first_commit + header->commit_count;
+    return true;
 }
 
 static enum err read_kept(struct cursor *cursor, const struct frame_header *header,

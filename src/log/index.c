@@ -187,6 +187,35 @@ static enum err build_record(void *arg, const struct log_record *record, uint32_
     return OK;
 }
 
+/* Of a file's frames, which must be all of them, each in its place. */
+static enum err index_build(const struct segment *segment, struct frame_reader *reader,
+                            struct segment_index *index)
+{
+    struct building building = {.index = index};
+    struct frame_chain chain = {.next_commit = segment->first_commit};
+    struct summary summary = {0};
+    struct frame_header header;
+    struct bytes payload;
+    if (segment->generation != 0) {
+        TRY(summary_read(reader, &summary));
+        summary_free(&summary);
+    }
+    for (uint64_t at = 0; at < segment->used;
+         at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
+        enum err err = frame_reader_at(reader, at, &header, &payload);
+        if (err != OK || !frame_follows(&chain, &header)) {
+            return ERR_DAMAGED;
+        }
+        if (header.kind == FRAME_DATA || header.kind == FRAME_KEPT) {
+            building.sector = (uint32_t)(at / SECTOR);
+            TRY(frame_walk(&header, payload, build_record, &building));
+        }
+    }
+    bool all = segment->generation != 0 ? chain.crc == summary.kept_crc
+                                        : chain.next_commit == segment->last_commit + 1;
+    return all ? OK : ERR_DAMAGED;
+}
+
 void index_write_again(struct log *log, const struct segment *copy)
 {
     pthread_mutex_lock(&log->mutex);
@@ -221,25 +250,11 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
             index = index_new();
         }
     }
-    struct building building = {.index = index};
-    for (uint64_t at = 0; err != OK && at < segment->used;
-         at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
-        err = frame_reader_at(&reader, at, &header, &payload);
-        if (err != OK) {
-            err = ERR_DAMAGED;
-            break;
-        }
-        if (header.kind == FRAME_DATA || header.kind == FRAME_KEPT) {
-            building.sector = (uint32_t)(at / SECTOR);
-            err = frame_walk(&header, payload, build_record, &building);
-            if (err != OK) {
-                break;
-            }
-        }
-        err = ERR_NOT_FOUND; /* go on */
+    if (err != OK) {
+        err = index_build(segment, &reader, index);
     }
     frame_reader_close(&reader);
-    if (err != OK && err != ERR_NOT_FOUND) {
+    if (err != OK) {
         NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path));
         index_free(index);
         return err;

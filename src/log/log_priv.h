@@ -335,7 +335,7 @@ static inline bool is_zero(struct bytes data)
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): said above */
     return data.ptr[0] == 0 && memcmp(data.ptr, data.ptr + 1, data.len - 1) == 0;
 }
-/* Adds a record to the payload of a kept frame. */
+/* Adds a record to the payload of a kept frame, which the header says that it is. */
 void frame_keep(const struct frame_header *header, const struct log_record *record,
                 struct buf *out);
 /* Walks the payload of a data or a kept frame. fn may be NULL. ERR_DAMAGED when it is not what the
@@ -343,6 +343,18 @@ void frame_keep(const struct frame_header *header, const struct log_record *reco
 typedef enum err frame_visit(void *arg, const struct log_record *record, uint32_t body_offset);
 MUST_USE enum err frame_walk(const struct frame_header *header, struct bytes payload,
                              frame_visit *fn, void *arg);
+/* Is it that record of the stream what stands at the entry's offset? A whole frame may stand in the
+ * place of another of its file. */
+bool frame_holds(const struct frame_header *header, struct bytes payload, uint64_t stream,
+                 const struct index_entry *entry);
+/* The frames of one file, from the first on. */
+struct frame_chain {
+    uint64_t next_commit; /* of a segment as it was written; of its first frame at the start */
+    uint32_t crc;         /* of the newest frame's header */
+    bool any;
+};
+/* Is it the one behind the newest? Then it is the newest. A summary always is. */
+bool frame_follows(struct frame_chain *chain, const struct frame_header *header);
 
 struct frame_reader;
 

@@ -238,8 +238,7 @@ static enum err read_entries(struct log *log, const struct segment *segment,
                 frame_reader_at(&reader, (uint64_t)entry->frame_sector * SECTOR, &header, &payload);
             held = entry->frame_sector;
         }
-        if (err != OK || (header.kind != FRAME_DATA && header.kind != FRAME_KEPT) ||
-            (size_t)entry->offset + entry->len > payload.len) {
+        if (err != OK || !frame_holds(&header, payload, read->stream, entry)) {
             NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path),
                  NOTE_U("offset", (uint64_t)entry->frame_sector * SECTOR));
             err = ERR_DAMAGED;

@@ -5,8 +5,36 @@
 
 #define RECORDS_MAX 4096u
 
+/* An entry of an index leads to its own record and to no other. */
+static void look_up(const struct frame_header *header, struct bytes payload,
+                    const struct log_record *record, uint32_t offset)
+{
+    struct index_entry entry = {.key_hash = record->key_hash,
+                                .commit = record->commit,
+                                .index = record->index,
+                                .count = record->count,
+                                .offset = offset,
+                                .len = (uint32_t)record->body.len,
+                                .kind = record->kind};
+    HOLDS(frame_holds(header, payload, record->stream, &entry));
+    HOLDS(!frame_holds(header, payload, record->stream + 1, &entry));
+    entry.key_hash++;
+    HOLDS(!frame_holds(header, payload, record->stream, &entry));
+    entry.key_hash--;
+    entry.offset = (uint32_t)payload.len;
+    entry.len = 1;
+    HOLDS(!frame_holds(header, payload, record->stream, &entry));
+    entry.offset = offset;
+    entry.len = (uint32_t)record->body.len;
+    entry.commit = header->first_commit + header->commit_count;
+    HOLDS(header->kind == FRAME_KEPT || !frame_holds(header, payload, record->stream, &entry));
+    entry.commit = header->first_commit - 1;
+    HOLDS(!frame_holds(header, payload, record->stream, &entry));
+}
+
 /* Writes what a walk visits, as the format says. */
 struct copying {
+    const struct frame_header *header;
     struct buf out;
     uint64_t commit;
     size_t records;
@@ -27,6 +55,9 @@ static enum err copy_record(void *arg, const struct log_record *record, uint32_t
     buf_add_varint(&copying->out, record->stream);
     buf_add_varint(&copying->out, record->body.len);
     buf_add(&copying->out, record->body);
+    if (copying->header->kind == FRAME_DATA) {
+        look_up(copying->header, copying->payload, record, offset);
+    }
     copying->commit += record->index + 1 == record->count ? 1 : 0;
     copying->records++;
     return copying->records < RECORDS_MAX ? OK : ERR_RANGE;
@@ -34,7 +65,7 @@ static enum err copy_record(void *arg, const struct log_record *record, uint32_t
 
 static void walk(const struct frame_header *header, struct bytes payload)
 {
-    struct copying copying = {.commit = header->first_commit, .payload = payload};
+    struct copying copying = {.header = header, .commit = header->first_commit, .payload = payload};
     buf_init(&copying.out, 1u << 20);
     enum err err = frame_walk(header, payload, copy_record, &copying);
     HOLDS(err == OK || err == ERR_DAMAGED || err == ERR_RANGE);
@@ -138,6 +169,7 @@ static enum err keep_again(void *arg, const struct log_record *record, uint32_t 
     HOLDS(offset + record->body.len <= keeping->payload.len);
     HOLDS(frame_record_time(keeping->header, keeping->payload, offset) == record->time_ms);
     frame_keep(keeping->header, record, &keeping->out);
+    look_up(keeping->header, keeping->payload, record, offset);
     keeping->before = *record;
     keeping->records++;
     return keeping->records < RECORDS_MAX ? OK : ERR_RANGE;
