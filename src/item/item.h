@@ -46,7 +46,7 @@ enum value_tag {
 
 #define ITEM_SIZE_MAX (400u << 10)
 #define ITEM_DEPTH_MAX 32u
-#define ITEM_WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar */
+#define ITEM_WRAPS_MAX (ITEM_DEPTH_MAX - 1) /* containers around a scalar that may be stored */
 #define ITEM_NAME_MAX 65535u
 #define ITEM_NAME_TOO_LARGE "Attribute name is too large, must be less than 65536 bytes"
 #define ITEM_PARTITION_KEY_MAX 2048u
@@ -141,11 +141,12 @@ struct item_fault {
     char old_text[512]; /* in DynamoDB's older ones; empty: the same */
 };
 
-/* How an item was read. DynamoDB reads some forms by its older layer, and then tells the whole
- * request in that layer's words. */
+/* How an item is to be read, and was. DynamoDB reads some forms by its older layer, and then tells
+ * the whole request in that layer's words. */
 struct item_reading {
     struct item_fault fault; /* with ERR_FAULT */
     bool old_form; /* a BOOL or NULL came as text, or a value with two types; never reset */
+    bool deeper;   /* set by the caller: ITEM_DEPTH_MAX containers are read, though never stored */
 };
 
 /* {"name": {"S": ...}, ...} to item bytes in the arena. ERR_FAULT with the fault set, or ERR_NOMEM.

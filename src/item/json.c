@@ -27,6 +27,7 @@ struct decoder {
     struct out out;
     struct item_fault *fault;
     bool *old_form;
+    unsigned wraps_max; /* containers around a scalar */
 };
 
 /* An encoded part of a container: [start, start + len) of out. */
@@ -48,6 +49,7 @@ struct parts {
     bool ordered; /* strictly rising so far */
 };
 
+static struct decoder decoder_of(struct arena *arena, struct item_reading *reading);
 static enum err refuse(struct decoder *decoder, enum item_refusal kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static enum err refuse_type(struct decoder *decoder, enum json_expected expected, struct json found,
@@ -83,8 +85,7 @@ static bool has_old_form(struct json container, bool map, unsigned limit);
 enum err item_from_json(struct json object, struct arena *arena, struct bytes *item,
                         struct item_reading *reading)
 {
-    struct decoder decoder = {
-        .out = {.arena = arena}, .fault = &reading->fault, .old_form = &reading->old_form};
+    struct decoder decoder = decoder_of(arena, reading);
     if (json_type(object) != JSON_OBJECT) {
         return refuse_type(&decoder, EXPECT_MAP, object, JAVA_MAP);
     }
@@ -100,11 +101,18 @@ enum err item_from_json(struct json object, struct arena *arena, struct bytes *i
 enum err value_from_json(struct json object, struct arena *arena, struct value *value,
                          struct item_reading *reading)
 {
-    struct decoder decoder = {
-        .out = {.arena = arena}, .fault = &reading->fault, .old_form = &reading->old_form};
+    struct decoder decoder = decoder_of(arena, reading);
     TRY(decode_value(&decoder, object, 0));
     struct cursor cursor = cursor_of(bytes_of(decoder.out.ptr, decoder.out.len));
     return list_next(&cursor, value) ? OK : ERR_NOMEM;
+}
+
+static struct decoder decoder_of(struct arena *arena, struct item_reading *reading)
+{
+    return (struct decoder){.out = {.arena = arena},
+                            .fault = &reading->fault,
+                            .old_form = &reading->old_form,
+                            .wraps_max = reading->deeper ? ITEM_DEPTH_MAX : ITEM_WRAPS_MAX};
 }
 
 static void begin_fault(struct decoder *decoder, enum item_refusal kind, enum item_wrong wrong)
@@ -444,7 +452,7 @@ static enum err decode_typed(struct decoder *decoder, enum value_tag tag, struct
     if (tag == VALUE_M && json_type(content) != JSON_OBJECT) {
         return refuse_type(decoder, EXPECT_MAP, content, JAVA_MAP);
     }
-    if (depth >= ITEM_WRAPS_MAX) {
+    if (depth >= decoder->wraps_max) {
         begin_fault(decoder, ITEM_REFUSED_DEPTH, ITEM_WRONG_OTHER);
         decoder->fault->depth = depth + 1 + json_wraps(content, SCAN_DEPTH);
         snprintf(decoder->fault->text, sizeof(decoder->fault->text),

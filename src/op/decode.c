@@ -12,6 +12,7 @@
 
 /* Java's saturating conversions, of which DynamoDB's are. */
 #define LONG_LIMIT 9223372036854775807.0
+#define TEXT_VALUE_OF_KEY "ExpressionAttributeValues contains invalid value: %s for key %.*s"
 
 static enum err decode_struct(struct decode *decode, const struct field *fields, struct json object,
                               void *base);
@@ -27,7 +28,7 @@ static enum err decode_bool(struct decode *decode, struct json value, bool *out)
 static enum err decode_number(struct decode *decode, const char *java, struct json value,
                               int64_t *out);
 static enum err decode_item(struct decode *decode, const struct field *field, struct json value,
-                            struct bytes *out);
+                            void *base, struct bytes *out);
 static enum err decode_names(struct decode *decode, struct json value, struct bytes *out);
 static enum err decode_list(struct decode *decode, const struct field *field, struct json value,
                             void *base);
@@ -40,6 +41,10 @@ static enum err decode_map(struct decode *decode, const struct field *field, str
 static enum err refuse_map(struct decode *decode, const struct field *field);
 static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
                             const struct item_fault *refused);
+static enum err keep_depth(struct decode *decode, const struct field *field, struct json value,
+                           const struct item_fault *refused, struct bytes *out);
+static struct bytes refused_key(struct decode *decode, const struct field *field,
+                                struct json value);
 static enum err refuse_type(struct decode *decode, struct json value, const char *java);
 static enum err refuse_shape(struct decode *decode, struct json value, const char *java);
 
@@ -100,9 +105,7 @@ enum err decode_tell_values(struct decode *decode)
     const char *text =
         call->old_layer && refused->old_text[0] != 0 ? refused->old_text : refused->text;
     if (decode->value_key.ptr != NULL && (call->old_layer || too_deep)) {
-        return fault(call, FAULT_VALIDATION,
-                     "ExpressionAttributeValues contains invalid value: %s for key %.*s", text,
-                     BYTES_FMT(decode->value_key));
+        return fault(call, FAULT_VALIDATION, TEXT_VALUE_OF_KEY, text, BYTES_FMT(decode->value_key));
     }
     if (((decode->value_flags & FIELD_START) != 0 && refused->kind == ITEM_REFUSED_BARE) ||
         ((decode->value_flags & FIELD_DEEP_START) != 0 && refused->kind == ITEM_REFUSED_DEPTH)) {
@@ -201,7 +204,7 @@ static enum err decode_field(struct decode *decode, const struct field *field, s
     case FIELD_LONG:
         return decode_number(decode, "Long", value, place);
     case FIELD_ITEM:
-        return decode_item(decode, field, value, place);
+        return decode_item(decode, field, value, base, place);
     case FIELD_NAMES:
         return decode_names(decode, value, place);
     case FIELD_STRUCT:
@@ -326,7 +329,7 @@ static enum err decode_number(struct decode *decode, const char *java, struct js
 }
 
 static enum err decode_item(struct decode *decode, const struct field *field, struct json value,
-                            struct bytes *out)
+                            void *base, struct bytes *out)
 {
     struct item_reading reading;
     if (json_type(value) == JSON_ARRAY) {
@@ -339,11 +342,14 @@ static enum err decode_item(struct decode *decode, const struct field *field, st
     }
     struct bytes item = BYTES_NONE;
     reading.old_form = false;
+    reading.deeper = (field->flags & FIELD_DEEPER) != 0;
     enum err err = item_from_json(value, decode->call->arena, &item, &reading);
     decode->call->old_layer |= reading.old_form;
     if (err == ERR_FAULT) {
         *out = BYTES(""); /* it was given */
-        return refuse_item(decode, field, value, &reading.fault);
+        return field->too_deep != 0 && reading.fault.kind == ITEM_REFUSED_DEPTH
+                   ? keep_depth(decode, field, value, &reading.fault, at(base, field->too_deep))
+                   : refuse_item(decode, field, value, &reading.fault);
     }
     if (err == OK) {
         *out = item.ptr != NULL ? item : BYTES("");
@@ -365,20 +371,42 @@ static enum err refuse_item(struct decode *decode, const struct field *field, st
     }
     decode->value_refused = true;
     decode->value = *refused;
-    decode->value_key = BYTES_NONE;
+    decode->value_key = refused_key(decode, field, value);
     decode->value_flags = field->flags;
+    return OK;
+}
+
+static enum err keep_depth(struct decode *decode, const struct field *field, struct json value,
+                           const struct item_fault *refused, struct bytes *out)
+{
+    struct op_call *call = decode->call;
+    struct bytes key = refused_key(decode, field, value);
+    enum err err = key.ptr == NULL ? fault(call, FAULT_VALIDATION, "%s", refused->text)
+                                   : fault(call, FAULT_VALIDATION, TEXT_VALUE_OF_KEY, refused->text,
+                                           BYTES_FMT(key));
+    if (err != ERR_FAULT) {
+        return err;
+    }
+    *out = call->fault.message;
+    call->fault = (struct fault){0};
+    return OK;
+}
+
+/* Of ExpressionAttributeValues, the :name whose value is refused. */
+static struct bytes refused_key(struct decode *decode, const struct field *field, struct json value)
+{
     struct json_iter iter = json_iter_of(value);
     struct bytes name;
     struct json member;
     while ((field->flags & FIELD_VALUES) != 0 && json_next_member(&iter, &name, &member)) {
         struct value ignored;
-        struct item_reading again = {.old_form = false};
-        if (value_from_json(member, decode->call->arena, &ignored, &again) == ERR_FAULT) {
-            decode->value_key = name;
-            return OK;
+        struct item_reading again = {.deeper = (field->flags & FIELD_DEEPER) != 0};
+        if (json_type(member) != JSON_NULL &&
+            value_from_json(member, decode->call->arena, &ignored, &again) == ERR_FAULT) {
+            return name;
         }
     }
-    return OK;
+    return BYTES_NONE;
 }
 
 static enum err decode_names(struct decode *decode, struct json value, struct bytes *out)
@@ -484,7 +512,7 @@ static enum err decode_items(struct decode *decode, const struct field *field, s
         if (json_type(element) != JSON_OBJECT && json_type(element) != JSON_ARRAY) {
             return fault(decode->call, FAULT_SERIALIZATION, "Unexpected value type in payload");
         }
-        TRY(decode_item(decode, field, element, &elements[i]));
+        TRY(decode_item(decode, field, element, base, &elements[i]));
     }
     return OK;
 }

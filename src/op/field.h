@@ -47,6 +47,7 @@ enum field_flag {
     FIELD_NO_VALUE = 32,    /* its constraint text gives no value */
     FIELD_VALUES = 8,       /* FIELD_ITEM: ExpressionAttributeValues, keyed by :name */
     FIELD_START = 64,       /* FIELD_ITEM: ExclusiveStartKey */
+    FIELD_DEEPER = 8192,    /* FIELD_ITEM: one container more than may be stored is read */
     FIELD_DEEP_START = 128, /* the same, where too deep a value is told as of a start key */
     FIELD_NATURAL = 256,    /* FIELD_INTEGER: 0 is its least value */
     FIELD_ALONE = 512,      /* its fault is told alone, not joined with those after it */
@@ -86,9 +87,11 @@ struct field {
     unsigned stage; /* faults of the lowest stage are joined in table order; later ones unsaid */
     enum field_form form;
     size_t offset;
-    size_t given; /* place of a bool: the member is there; 0: none */
-    size_t count; /* place of a list's size_t */
-    int64_t min;  /* of length, count or value; 0: no bound */
+    size_t given;    /* place of a bool: the member is there; 0: none */
+    size_t count;    /* place of a list's size_t */
+    size_t too_deep; /* of FIELD_ITEM: place of a struct bytes, the words about a value nested too
+                        deep, for the operation to tell in its order; 0: told with other values */
+    int64_t min;     /* of length, count or value; 0: no bound */
     int64_t max;
     const struct enum_set *set;
     const struct shape *shape;
@@ -98,6 +101,7 @@ struct field {
 #define AT(structure, member) .offset = offsetof(struct structure, member)
 #define GIVEN(structure, member) .given = offsetof(struct structure, member)
 #define COUNTED(structure, member) .count = offsetof(struct structure, member)
+#define TOO_DEEP(structure, member) .too_deep = offsetof(struct structure, member)
 
 /* ---- decoding ---- */
 

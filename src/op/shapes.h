@@ -158,6 +158,8 @@ struct transact_action {
     struct bytes condition;
     struct expression_tokens tokens;
     enum return_values on_condition_failure;
+    struct bytes deep_values; /* what is said of a value or item nested too deep; ptr NULL: none */
+    struct bytes deep_item;
 };
 struct transact_write_in {
     struct transact_action *actions;

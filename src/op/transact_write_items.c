@@ -71,23 +71,27 @@ struct transact_wire {
     {NAME("TableName"), .type = FIELD_STRING,           .flags = FIELD_REQUIRED,                   \
      .stage = 3,        .form = FORM_TABLE_NAME_LENGTH, AT(transact_action, table_name)},          \
         MEMBER_ON_FAILURE(transact_action, 2), MEMBER_NAMES(transact_action),                      \
-        MEMBER_VALUES(transact_action)
-#define ACTION_KEY                                                                                 \
     {                                                                                              \
-        NAME("Key"), .type = FIELD_ITEM, .flags = FIELD_REQUIRED, .stage = 3,                      \
-                     AT(transact_action, item)                                                     \
+        NAME("ExpressionAttributeValues"),                                                         \
+            .type = FIELD_ITEM, .flags = FIELD_VALUES | FIELD_DEEPER,                              \
+            AT(transact_action, tokens.values), GIVEN(transact_action, tokens.has_values),         \
+            TOO_DEEP(transact_action, deep_values)                                                 \
+    }
+#define ACTION_ITEM(name)                                                                          \
+    {                                                                                              \
+        NAME(name), .type = FIELD_ITEM, .flags = FIELD_REQUIRED, .stage = 3,                       \
+                    AT(transact_action, item), TOO_DEEP(transact_action, deep_item)                \
     }
 
 static const struct field put_fields[] = {
     ACTION_MEMBERS,
-    {NAME("Item"), .type = FIELD_ITEM, .flags = FIELD_REQUIRED, .stage = 3,
-     AT(transact_action, item)},
+    ACTION_ITEM("Item"),
     MEMBER_TEXT("ConditionExpression", transact_action, condition),
     {.type = FIELD_END},
 };
 static const struct field update_fields[] = {
     ACTION_MEMBERS,
-    ACTION_KEY,
+    ACTION_ITEM("Key"),
     {NAME("UpdateExpression"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 3,
      AT(transact_action, update)},
     MEMBER_TEXT("ConditionExpression", transact_action, condition),
@@ -95,13 +99,13 @@ static const struct field update_fields[] = {
 };
 static const struct field delete_fields[] = {
     ACTION_MEMBERS,
-    ACTION_KEY,
+    ACTION_ITEM("Key"),
     MEMBER_TEXT("ConditionExpression", transact_action, condition),
     {.type = FIELD_END},
 };
 static const struct field check_fields[] = {
     ACTION_MEMBERS,
-    ACTION_KEY,
+    ACTION_ITEM("Key"),
     {NAME("ConditionExpression"), .type = FIELD_STRING, .flags = FIELD_REQUIRED, .stage = 3,
      AT(transact_action, condition)},
     {.type = FIELD_END},
@@ -297,6 +301,10 @@ static enum err open_step(struct transaction *transaction, struct step *step)
     const struct expression_texts texts = {.condition = action->condition,
                                            .update = action->update};
     struct expression_tokens tokens = action->tokens;
+    struct bytes deep = action->deep_values.ptr != NULL ? action->deep_values : action->deep_item;
+    if (deep.ptr != NULL) {
+        return fault_text(transaction->call, FAULT_VALIDATION, false, deep);
+    }
     if (action->kind == TRANSACT_PUT) {
         if (item_size(action->item) > ITEM_SIZE_MAX) {
             return fault(transaction->call, FAULT_VALIDATION, "%s", TEXT_ITEM_TOO_BIG);

@@ -40,6 +40,16 @@ RETURN_VALUES = ("Failed to satisfy constraint: Member must satisfy enum value s
                  "[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]")
 NOT_FOUND = "ResourceNotFoundException: Requested resource not found"
 NO_MATCH = "The provided key element does not match the schema"
+TOO_DEEP = ("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond "
+            "supported limit")
+
+
+def nested(levels, kind="L"):
+    """A text inside that many lists or maps."""
+    value = {"S": "x"}
+    for _ in range(levels):
+        value = {"L": [value]} if kind == "L" else {"M": {"k": value}}
+    return value
 
 
 def must(value, place, rule):

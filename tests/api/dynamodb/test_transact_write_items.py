@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from api import (CAPACITY_SET, ENVELOPE, INVALID, METRICS_SET, NAME_PATTERN, NO_MATCH, NOT_FOUND, NOT_VALID, ON_FAILURE_SET,
-                 Refused, errors, must)
+                 TOO_DEEP, Refused, errors, must, nested)
 
 S = {"S": "s"}
 ONE = {":one": {"N": "1"}}
@@ -306,6 +306,65 @@ def test_what_an_item_decides_cancels(api, hashed, keys):
         found = reasons(api, put(hashed, keys[1]), action)
         assert found == [{"Code": "None"}, {"Code": "ValidationError", "Message": text}]
     assert api.get(hashed, pk=keys[1]) is None and api.get(hashed, pk=keys[0]) == {"pk": keys[0], "s": S}
+
+
+# ---- nesting: a value is read to one level more than may be stored ----
+
+VALUE_TOO_DEEP = f"ExpressionAttributeValues contains invalid value: {TOO_DEEP} for key :v"
+
+
+def test_a_condition_may_have_a_value_of_32_levels(api, hashed, keys):
+    def conditions(levels):
+        more = {"ConditionExpression": "attribute_not_exists(a) OR a = :v", "ExpressionAttributeValues": {":v": nested(levels)}}
+        return [put(hashed, keys[0], **more), update(hashed, keys[1], "SET b = pk", **more), delete(hashed, keys[2], **more),
+                check(hashed, keys[3], more["ConditionExpression"], ExpressionAttributeValues={":v": nested(levels)})]
+    for levels in (31, 32):
+        transact(api, *conditions(levels))
+    for action in conditions(33):
+        assert api.refusal("TransactWriteItems", TransactItems=[action]) == VALUE_TOO_DEEP
+
+
+def test_a_condition_is_evaluated_with_a_value_of_32_levels(api, hashed, keys):
+    values = {":v": nested(32)}
+    api.put(hashed, pk=keys[0], a=nested(31))
+    transact(api, check(hashed, keys[0], "a <> :v AND NOT contains(a, :v) AND size(:v) = size(a)", ExpressionAttributeValues=values))
+    assert reasons(api, check(hashed, keys[0], "a = :v", ExpressionAttributeValues=values)) == [
+        {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}]
+
+
+@pytest.mark.parametrize("kind", ["L", "M"])
+def test_an_update_to_32_levels_cancels(api, hashed, keys, kind):
+    def setting(levels, expression="SET a = :v"):
+        return update(hashed, keys[0], expression, ExpressionAttributeValues={":v": nested(levels, kind)})
+    transact(api, setting(31))
+    assert reasons(api, put(hashed, keys[1]), setting(32)) == [
+        {"Code": "None"}, {"Code": "ValidationError", "Message": "Nesting Levels have exceeded supported limits"}]
+    assert reasons(api, setting(31, "SET m = :v, a[0] = :v" if kind == "L" else "SET m = :v, a.k = :v"))[0]["Message"] == \
+        "Nesting Levels have exceeded supported limits"
+    assert api.refusal("TransactWriteItems", TransactItems=[put(hashed, keys[1]), setting(33)]) == VALUE_TOO_DEEP
+    transact(api, setting(32, "SET b = if_not_exists(a, :v)"))
+    stored = nested(31, kind)
+    assert api.get(hashed, pk=keys[0]) == {"pk": keys[0], "a": stored, "b": stored} and api.get(hashed, pk=keys[1]) is None
+
+
+def test_what_is_stored_or_a_key_of_32_levels_is_refused(api, hashed, keys):
+    transact(api, {"Put": {"TableName": hashed, "Item": {"pk": keys[0], "a": nested(31)}}})
+    for action in ({"Put": {"TableName": hashed, "Item": {"pk": keys[0], "a": nested(32)}}},
+                   update(hashed, nested(32)), delete(hashed, nested(32)), check(hashed, nested(32))):
+        assert api.refusal("TransactWriteItems", TransactItems=[action]) == TOO_DEEP
+
+
+def test_the_first_action_that_fails_wins(api, hashed, keys):
+    """Depth of values, depth of the item, its size, then expressions: action by action; tables after all."""
+    unknown = update(UNKNOWN, keys[0])
+    syntax = update(hashed, keys[1], "SET a = ")
+    deep_value = put(hashed, keys[2], ConditionExpression="a = ", ExpressionAttributeValues={":v": nested(33)})
+    deep_item = {"Put": {"TableName": hashed, "Item": {"pk": keys[2], "a": nested(32)}}}
+    both = {"Put": {**deep_value["Put"], **deep_item["Put"]}}
+    syntax_text = 'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "="'
+    for actions, text in (((unknown, syntax, deep_value), syntax_text), ((unknown, deep_value, syntax), VALUE_TOO_DEEP),
+                          ((deep_item, syntax, deep_value), TOO_DEEP), ((syntax, deep_item), syntax_text), ((both,), VALUE_TOO_DEEP)):
+        assert api.refusal("TransactWriteItems", TransactItems=list(actions)) == text
 
 
 def test_4_mb_of_request(api, hashed, keys):

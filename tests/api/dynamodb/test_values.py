@@ -8,7 +8,7 @@ import random
 import boto3.dynamodb.types
 import pytest
 
-from api import ENVELOPE, INVALID, NOT_VALID, Refused
+from api import ENVELOPE, INVALID, NOT_VALID, TOO_DEEP, Refused, nested
 
 EVERY_TYPE = {
     "string": {"S": "text"}, "empty": {"S": ""}, "quotes": {"S": "\"\\\b\f\n\r\t\x00\x1f"},
@@ -202,17 +202,6 @@ def test_null_is_absence(api, hashed, key):
 
 # ---- nesting ----
 
-TOO_DEEP = ("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond "
-            "supported limit")
-
-
-def nested(levels, kind="L"):
-    value = {"S": "x"}
-    for _ in range(levels):
-        value = {"L": [value]} if kind == "L" else {"M": {"k": value}}
-    return value
-
-
 @pytest.mark.parametrize("kind", ["L", "M"])
 def test_31_levels_around_a_scalar(api, hashed, key, kind):
     api.put(hashed, pk=key, a=nested(31, kind))
@@ -224,10 +213,23 @@ def test_31_levels_around_a_scalar(api, hashed, key, kind):
 def test_32_levels_are_refused(api, hashed, key, levels, text):
     assert api.refusal("PutItem", TableName=hashed, Item={"pk": key, "a": nested(levels)}) == text
     assert api.refusal("GetItem", TableName=hashed, Key={"pk": nested(levels)}) == TOO_DEEP
-    told = api.refusal("PutItem", TableName=hashed, Item={"pk": key}, ConditionExpression="a = :v",
-                       ExpressionAttributeValues={":v": nested(levels)})
-    assert told == (text if levels < 63 else
-                    f"ExpressionAttributeValues contains invalid value: {TOO_DEEP} for key :v")
+    for operation in ("DeleteItem", "UpdateItem"):
+        assert api.refusal(operation, TableName=hashed, Key={"pk": nested(levels)}) == text
+
+
+@pytest.mark.parametrize(("levels", "text"), [(31, None), (32, ENVELOPE + TOO_DEEP), (62, ENVELOPE + TOO_DEEP),
+                                              (63, f"ExpressionAttributeValues contains invalid value: {TOO_DEEP} for key :v")])
+def test_32_levels_are_refused_as_a_value(api, hashed, key, levels, text):
+    tokens = {":a": None, ":v": nested(levels)}
+    for operation, more in (("PutItem", {"Item": {"pk": key}, "ConditionExpression": "pk <> :v"}),
+                            ("UpdateItem", {"Key": {"pk": key}, "UpdateExpression": "SET a = :v"}),
+                            ("DeleteItem", {"Key": {"pk": key}, "ConditionExpression": "a = :v"})):
+        if text is None:
+            api.call(operation, TableName=hashed, ExpressionAttributeValues=tokens, **more)
+        else:
+            assert api.refusal(operation, TableName=hashed, ExpressionAttributeValues=tokens, **more) == text
+    told = api.refusal("Scan", TableName=hashed, FilterExpression="a = :v", ExpressionAttributeValues={":v": nested(max(levels, 32))})
+    assert told == (TOO_DEEP if levels < 63 else text)
 
 
 @pytest.mark.parametrize(("levels", "text"), [(1900, TOO_DEEP), (6000, "SerializationException"),

@@ -149,14 +149,12 @@ static void read_sound(struct bytes item, const struct shape *shape, struct aren
     }
     struct buf text;
     struct bytes again;
-    struct item_reading reading = {0};
+    struct item_reading reading = {.deeper = true}; /* as deep as the format goes */
     buf_init(&text, 1u << 20);
     item_to_json(&text, item);
     HOLDS(!text.failed && fuzz_is_utf8(buf_bytes(&text)));
-    enum err err = item_from_json(fuzz_parse_json(buf_bytes(&text)), arena, &again, &reading);
-    /* DynamoDB counts the attribute's own level: what a request may not hold cannot come back. */
-    bool deep = err == ERR_FAULT && reading.fault.kind == ITEM_REFUSED_DEPTH;
-    HOLDS(deep || (err == OK && bytes_equal(again, item)));
+    HOLDS(item_from_json(fuzz_parse_json(buf_bytes(&text)), arena, &again, &reading) == OK);
+    HOLDS(bytes_equal(again, item));
     buf_fini(&text);
 }
 

@@ -112,11 +112,29 @@ static void add_nested(struct buf *out, struct fuzz_input *input, struct arena *
 
 /* ---- properties ---- */
 
+/* What is read one container deeper is the same, or was refused for that container alone. */
+static void check_deeper(struct json root, struct arena *arena, enum err err, struct bytes item,
+                         const struct item_fault *fault)
+{
+    struct item_reading reading = {.deeper = true};
+    struct bytes deeper;
+    enum err again = item_from_json(root, arena, &deeper, &reading);
+    if (err == OK) {
+        HOLDS(again == OK && bytes_equal(item, deeper));
+    } else if (again == OK) {
+        HOLDS(fault->kind == ITEM_REFUSED_DEPTH && fault->depth == ITEM_DEPTH_MAX);
+        HOLDS(item_check(deeper) == OK);
+    } else {
+        HOLDS(again == ERR_FAULT);
+        HOLDS(reading.fault.kind != ITEM_REFUSED_DEPTH || reading.fault.depth > ITEM_DEPTH_MAX);
+    }
+}
+
 static void check_item(struct bytes text, struct arena *arena)
 {
     static struct json_parser *parser;
     struct item_reading reading = {0};
-    struct bytes item;
+    struct bytes item = BYTES_NONE;
     struct bytes again;
     struct json root;
     struct value value;
@@ -133,6 +151,7 @@ static void check_item(struct bytes text, struct arena *arena)
     }
     err = item_from_json(root, arena, &item, &reading);
     HOLDS(err == OK || err == ERR_FAULT);
+    check_deeper(root, arena, err, item, &reading.fault);
     if (err == ERR_FAULT) {
         HOLDS(reading.fault.kind == ITEM_REFUSED_SERIALIZATION || reading.fault.text[0] != 0);
         HOLDS(reading.fault.kind != ITEM_REFUSED_DEPTH || reading.fault.depth >= ITEM_DEPTH_MAX);

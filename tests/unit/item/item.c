@@ -10,15 +10,21 @@ static struct json_parser *parser;
 static struct arena arena;
 static bool old_form; /* of what was decoded last */
 
-static enum err decode(const char *text, struct bytes *item, struct item_fault *fault)
+static enum err decode_as(const char *text, struct bytes *item, struct item_fault *fault,
+                          bool deeper)
 {
     struct json root;
-    struct item_reading reading = {0};
+    struct item_reading reading = {.deeper = deeper};
     CHECK(json_parse(parser, bytes_cstr(text), &root) == OK);
     enum err err = item_from_json(root, &arena, item, &reading);
     *fault = reading.fault;
     old_form = reading.old_form;
     return err;
+}
+
+static enum err decode(const char *text, struct bytes *item, struct item_fault *fault)
+{
+    return decode_as(text, item, fault, false);
 }
 
 static void check_round_trip(const char *in, const char *out)
@@ -209,6 +215,11 @@ static void nesting_has_a_limit(void)
     nest(text, sizeof(text), 32);
     CHECK(decode(text, &item, &fault) == ERR_FAULT);
     CHECK(fault.kind == ITEM_REFUSED_DEPTH && fault.depth == 32);
+    CHECK(decode_as(text, &item, &fault, true) == OK);
+    CHECK(item_check(item) == OK && item_wraps(item) == ITEM_DEPTH_MAX);
+    nest(text, sizeof(text), 33);
+    CHECK(decode_as(text, &item, &fault, true) == ERR_FAULT);
+    CHECK(fault.kind == ITEM_REFUSED_DEPTH && fault.depth == 33);
     nest(text, sizeof(text), 63);
     CHECK(decode(text, &item, &fault) == ERR_FAULT);
     CHECK(fault.depth == 63);
