@@ -394,29 +394,29 @@ static enum err combine_sets(const struct context *context, struct value old, st
 }
 
 /* A path's parent must be there and of the kind its last step needs. */
-static enum err check_parent(const struct context *context, const struct place *place,
-                             bool *missing_index)
+static bool has_parent(const struct context *context, const struct place *place,
+                       bool *missing_index)
 {
     struct value parent = {.tag = VALUE_M, .body = context->item};
     struct value last;
     for (size_t i = 0; i + 1 < place->count; i++) {
         struct value inner;
         if (!step_into(parent, place, i, &inner)) {
-            return refuse_bare(context, TEXT_PATH);
+            return false;
         }
         parent = inner;
     }
     size_t i = place->count - 1;
     bool index = place->steps[i].name.len == 0;
     if (parent.tag != (index ? VALUE_L : VALUE_M)) {
-        return refuse_bare(context, TEXT_PATH);
+        return false;
     }
     *missing_index = index && !step_into(parent, place, i, &last);
-    return OK;
+    return true;
 }
 
 static enum err apply_action(const struct context *context, const struct action *action,
-                             struct touch *root)
+                             struct touch *root, bool *astray)
 {
     struct place place;
     struct value old;
@@ -424,14 +424,15 @@ static enum err apply_action(const struct context *context, const struct action 
     bool missing_index = false;
     if (!place_resolve(context->expr, context->binding, &context->expr->nodes[action->path],
                        &place)) {
-        return refuse_bare(context, TEXT_PATH);
+        *astray = true;
+        return OK;
     }
     bool exists = place_get(context->item, &place, &old);
     bool remove = action->kind == ACTION_REMOVE;
     if (action->kind == ACTION_SET) {
         TRY(compute(context, action->value, &result));
     }
-    TRY(check_parent(context, &place, &missing_index));
+    *astray |= !has_parent(context, &place, &missing_index);
     if (action->kind == ACTION_ADD || action->kind == ACTION_DELETE) {
         struct value change;
         if (!operand(context, action->value, &change)) {
@@ -486,9 +487,13 @@ enum err expr_update(const struct expr *expr, const struct expr_binding *binding
     const struct context context = {expr, binding, old, arena, fault};
     struct touch root = {0};
     struct touch fragments = {0};
+    bool astray = false; /* told after what is wrong with a value, wherever that stands */
     *result = (struct expr_update_result){0};
     for (size_t i = 0; i < expr->action_count; i++) {
-        TRY(apply_action(&context, &expr->actions[i], &root));
+        TRY(apply_action(&context, &expr->actions[i], &root, &astray));
+    }
+    if (astray) {
+        return refuse_bare(&context, TEXT_PATH);
     }
     TRY(rewrite_item(old, &root, arena, &result->item));
     if (item_wraps(result->item) > ITEM_WRAPS_MAX) {

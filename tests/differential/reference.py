@@ -183,9 +183,6 @@ def change_of(action, item):
     """What an action puts at its path: a value, REMOVED, or None for nothing."""
     kind, path, *rest = action
     value = compute(rest[0], item) if kind == "SET" else None
-    parent = find(item, path[:-1])
-    if parent is None or parent[0] != ("L" if isinstance(path[-1], int) else "M"):
-        raise Fault(BAD_PATH)
     old = find(item, path)
     if kind == "SET":
         return value
@@ -229,6 +226,10 @@ def update(actions, item):
         change = change_of(action, item)
         if change is not None:
             changes[action[1]] = change
+    for _, path, *_ in actions: # what is wrong with a value is told before
+        parent = find(item, path[:-1])
+        if parent is None or parent[0] != ("L" if isinstance(path[-1], int) else "M"):
+            raise Fault(BAD_PATH)
     return rebuild(("M", item), (), changes)[1]
 
 
