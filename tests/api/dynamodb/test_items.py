@@ -264,6 +264,14 @@ def test_members_are_told_as_each_operation_does(api, operation, request_body, t
     assert api.refusal(operation, request_body) == text
 
 
+@pytest.mark.parametrize(("operation", "members"), [("PutItem", {"Item": {"pk": S}}), ("DeleteItem", {"Key": {"pk": S}})])
+def test_return_values_are_told_before_expressions_and_table(api, operation, members):
+    asked = {"TableName": "no.such.table", "ReturnValues": "UPDATED_NEW", "ConditionExpression": "a =", **members}
+    told = api.refusal(operation, asked)
+    assert told.removeprefix(ENVELOPE) == "ReturnValues can only be ALL_OLD or NONE"
+    assert api.refusal(operation, {**asked, "ReturnValues": "NONE"}).startswith(ENVELOPE + "Invalid ConditionExpression: Syntax error")
+
+
 @pytest.mark.parametrize(("item", "text"), [
     ({"pk": S}, INVALID + "Missing the key sk in the item"),
     ({"sk": n(1)}, INVALID + "Missing the key pk in the item"),

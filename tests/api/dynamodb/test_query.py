@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from api import CAPACITY_SET, ENVELOPE, INVALID, NAME_PATTERN, NOT_FOUND, NOT_VALID, errors, must
+from api import CAPACITY_SET, ENVELOPE, INVALID, NAME_PATTERN, NOT_FOUND, NOT_VALID, TOO_DEEP, errors, must, nested
 
 PK = {"S": "p"}
 SORTS = [-10, -1.5, 0, 1, 2, 3, 10, 100]
@@ -254,6 +254,7 @@ SCHEMA = [
     ("pk = :p AND sk = :s", INVALID + "Condition parameter type does not match schema type"),
     ("pk = :p AND sk = :m", INVALID + "Condition parameter type does not match schema type"),
     ("pk = :p AND begins_with(sk, :s)", INVALID + "Condition parameter type does not match schema type"),
+    ("pk = :n AND sk = :n AND v = :one", INVALID + "Condition parameter type does not match schema type"),
     ("pk = :p AND sk = :n AND v = :one",
      "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)"),
     ("sk = :n", "Query condition missed key schema element: pk"),
@@ -315,6 +316,7 @@ STARTS = [
     ({"pk": n(1), "sk": n(1)}, START), ({"pk": PK, "sk": {"S": "a"}}, START),
     ({"pk": PK, "sk": {}}, START + ": Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
     ({"pk": PK, "sk": {"N": "x"}}, "The parameter cannot be converted to a numeric value: x"),
+    ({"pk": PK, "sk": nested(32)}, TOO_DEEP),
     ({"pk": {"S": ""}, "sk": n(1)},
      NOT_VALID + "The AttributeValue for a key attribute cannot contain an empty string value. Key: pk"),
     ({"pk": {"S": "q"}, "sk": n(1)}, "The provided starting key is outside query boundaries based on provided conditions"),
@@ -334,6 +336,8 @@ def test_start_keys_against_the_condition(api, numbers, hashed):
         "The provided starting key does not match the range key predicate"
     assert api.refusal("Query", ExclusiveStartKey={"pk": {"S": "q"}, "sk": n(2)}, **ranged) == \
         "The query can return at most one row and cannot be restarted"
+    assert api.refusal("Query", ExclusiveStartKey={"pk": {"S": "q"}, "sk": n(1)}, **ranged) == \
+        "The provided starting key does not match the range key predicate"
     assert api.refusal("Query", TableName=hashed, KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": PK},
                        ExclusiveStartKey={"pk": {"S": "q"}}) == "The provided exclusive start key is invalid"
 

@@ -224,6 +224,9 @@ MEMBERS = [
      errors(must("x", "select", SELECT), must("0", "totalSegments", "have value greater than or equal to 1"),
             must("x", "returnConsumedCapacity", CAPACITY_SET), must(None, "tableName", "not be null"),
             must("-1", "segment", "have value greater than or equal to 0"), must("0", "limit", "have value greater than or equal to 1"))),
+    ({"TableName": "abc", "Segment": -0.5, "TotalSegments": 0.5, "Select": "x"},
+     errors(must("x", "select", SELECT), must("0", "totalSegments", "have value greater than or equal to 1"))),
+    ({"TableName": "abc", "Limit": "1"}, "SerializationException: STRING_VALUE cannot be converted to Integer"),
     ({"TableName": "abc", "FilterExpression": "a = :a", "ExpressionAttributeValues": {":a": {"N": "x"}}, "Select": "x"},
      "The parameter cannot be converted to a numeric value: x"),
     ({"TableName": "abc", "FilterExpression": "", "Select": "x", "Segment": 0}, "Invalid FilterExpression: The expression can not be empty;"),
@@ -281,6 +284,12 @@ def test_a_start_key_of_32_levels_is_too_deep(api, numbers):
 @pytest.mark.parametrize("limit", [1.5, 4294967296, 1e300])
 def test_limits_are_cut_and_saturate(api, numbers, limit):
     assert scan(api, numbers, Limit=limit)["Count"] == (1 if limit == 1.5 else COUNT)
+
+
+def test_segments_are_cut_and_saturate(api, numbers):
+    assert scan(api, numbers, Segment=1.5, TotalSegments=3.9) == scan(api, numbers, Segment=1, TotalSegments=3)
+    assert api.refusal("Scan", TableName=numbers, Segment=0, TotalSegments=4294967297) == \
+        ENVELOPE + must("2147483647", "totalSegments", "have value less than or equal to 1000000")
 
 
 def test_legacy_parameters_beside_expressions(api):

@@ -217,6 +217,12 @@ UNKNOWN = "no.such.table"
 SHAPES = [
     ({}, ENVELOPE + must(None, "transactItems", "not be null")),
     ({"TransactItems": []}, ENVELOPE + must("[]", "transactItems", "have length greater than or equal to 1")),
+    ({"TransactItems": [], "ReturnConsumedCapacity": "x"}, ENVELOPE + must("[]", "transactItems", "have length greater than or equal to 1")),
+    ({"TransactItems": [put("a!", S), {"Put": {"TableName": UNKNOWN, "Item": {"pk": {"SS": []}}}}, update(UNKNOWN, S, "SET a = ")]},
+     errors(must("a!", "transactItems.1.member.put.tableName", "have length greater than or equal to 3"),
+            must("a!", "transactItems.1.member.put.tableName", NAME_PATTERN))),
+    ({"TransactItems": [update(UNKNOWN, S, "SET a = "), {"Put": {"TableName": UNKNOWN, "Item": {"pk": {"SS": []}}}}]},
+     INVALID + "An string set  may not be empty"),
     ({"TransactItems": [put(UNKNOWN, S)] * 101}, "have length less than or equal to 100"),
     ({"TransactItems": [{}]}, NO_ACTION), ({"TransactItems": [put(UNKNOWN, S), {"Nothing": {}}]}, NO_ACTION),
     ({"TransactItems": [{**put(UNKNOWN, S), **delete(UNKNOWN, S)}]}, ONE_OF),
@@ -289,6 +295,20 @@ def test_keys_cancel_or_refuse(api, hashed, keys):
         found = reasons(api, put(hashed, keys[0]), action, action)
         assert found == [{"Code": "None"}, {"Code": "ValidationError", "Message": text}, {"Code": "ValidationError", "Message": text}]
     assert api.get(hashed, pk=keys[0]) is None
+
+
+def test_an_update_in_a_transaction_is_measured_by_its_item_alone(api, hashed, keys):
+    """The charge that a single UpdateItem is refused for is none here."""
+    room = 400 * 1024 - len("pk") - len(keys[0]["S"]) - len("a")
+    value = {":v": {"S": "x" * room}}
+    assert room + 3 + 19 + 1 > 400 * 1024
+    assert api.refusal("UpdateItem", TableName=hashed, Key={"pk": keys[0]}, UpdateExpression="SET a = :v", ExpressionAttributeValues=value) == \
+        "Item size to update has exceeded the maximum allowed size"
+    transact(api, update(hashed, keys[0], "SET a = :v", ExpressionAttributeValues=value))
+    assert len(api.get(hashed, pk=keys[0])["a"]["S"]) == room
+    value[":v"]["S"] += "x"
+    assert reasons(api, update(hashed, keys[0], "SET a = :v", ExpressionAttributeValues=value))[0]["Message"] == \
+        "Item size to update has exceeded the maximum allowed size"
 
 
 def test_what_an_item_decides_cancels(api, hashed, keys):

@@ -63,6 +63,9 @@ WORKS = [
     ("DELETE s :v", {":v": {"SS": ["a", "b"]}}, {"s": {"SS": ["a", "b"]}}, {}),
     ("DELETE s :v", {":v": {"NS": ["1.00"]}}, {"s": {"NS": ["1", "2"]}}, {"s": {"NS": ["2"]}}),
     ("DELETE s :v", {":v": {"SS": ["a"]}}, {}, {}),
+    ("SET l[9] = :v ADD l[5] :w", {":v": n(9), ":w": n(5)}, {"l": ns(1)}, {"l": ns(1, 5, 9)}),
+    ("DELETE l[7] :v SET l[9] = :w", {":v": {"SS": ["a"]}, ":w": n(9)}, {"l": ns(1)}, {"l": ns(1, 9)}),
+    ("DELETE l[0] :v SET l[1] = :w", {":v": {"SS": ["a"]}, ":w": n(9)}, {"l": {"L": [{"SS": ["a"]}, n(1), n(2)]}}, {"l": ns(9, 2)}),
     ("DELETE l[0] :v REMOVE l[1]", {":v": {"SS": ["a"]}}, {"l": {"L": [{"SS": ["a"]}, n(1), n(2)]}}, {"l": ns(2)}),
     ("ADD a :v SET b = a REMOVE c DELETE s :s", {":v": n(1), ":s": {"SS": ["x"]}},
      {"a": n(1), "c": S, "s": {"SS": ["x", "y"]}}, {"a": n(2), "b": n(1), "s": {"SS": ["y"]}}),
@@ -184,6 +187,20 @@ def test_a_failed_condition_goes_before_a_bad_path(api, hashed, key):
     assert api.refusal("UpdateItem", request).startswith("ConditionalCheckFailedException")
 
 
+def test_a_wrong_type_of_add_or_delete_goes_before_a_bad_path(api, hashed, key):
+    api.put(hashed, pk=key, s=S)
+    for clause in ("ADD s :n", "DELETE s :n"):
+        request = {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": f"SET a.b = :n {clause}", "ExpressionAttributeValues": {":n": {"NS": ["1"]}}}
+        assert api.refusal("UpdateItem", request) == BAD_TYPE
+
+
+def test_a_syntax_error_goes_before_unused_values(api):
+    request = {"TableName": "no.such.table", "Key": {"pk": S}, "ConditionExpression": "a =", "ExpressionAttributeValues": {":v": S}}
+    assert api.refusal("UpdateItem", request) == ENVELOPE + 'Invalid ConditionExpression: Syntax error; token: "<EOF>", near: "="'
+    request |= {"ConditionExpression": "attribute_exists(a) OR #n = :v", "UpdateExpression": "SET a = ", "ExpressionAttributeNames": {"#n": "n"}}
+    assert api.refusal("UpdateItem", request) == UPDATE + 'Syntax error; token: "<EOF>", near: "="'
+
+
 def test_an_empty_condition_goes_before_an_empty_update(api, hashed, key):
     request = {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": "", "ConditionExpression": ""}
     assert api.refusal("UpdateItem", request) == \
@@ -217,6 +234,31 @@ def test_the_charge_of_an_update_at_its_limit(api, hashed, key):
     update(api, hashed, key, "SET a = :v", {":v": {"S": value}})
     assert api.refusal("UpdateItem", TableName=hashed, Key={"pk": key}, UpdateExpression="SET a = :v, b = :v",
                        ExpressionAttributeValues={":v": {"S": "x" * (SIZE_MAX // 2)}}) == TOO_BIG
+
+
+# By update, what it is charged beside the 3 of each and the bytes of :b. A path that is read costs 1 + 14 + its name, the number :a 2, the list :l 3.
+A, C, PATH_C = 19 + 1, 19 + 1, 1 + 14 + 1
+CHARGES = [
+    ("SET a = :b", A), ("SET abc = :b", 19 + 3), ("SET m.k = :b", 19 + 1 + 4 + 1), ("SET m.kex[10] = :b", 19 + 1 + 4 + 3 + 4 + 2), ("SET #n = :b", 19 + 10),
+    ("SET a = :b, c = :a", A + C + 2), ("SET a = :b REMOVE c, m.k", A + 1 + 1 + 1 + 1 + 4 + 1), ("ADD c :a SET a = :b", C + 2 + A),
+    ("DELETE s :s SET a = :b", 1 + 1 + A), ("SET a = :b, c = c", A + C + PATH_C), ("SET a = :b, c = m.k", A + C + 1 + 14 + 1 + 14 + 1),
+    ("SET a = :b, c = :a + :a", A + C + 34 + 2 + 2), ("SET a = :b, c = (:a - c)", A + C + 37 + 2 + PATH_C), ("SET a = if_not_exists(c, :b)", A + 39 + PATH_C),
+    ("SET a = :b, c = list_append(c, :l)", A + C + 37 + PATH_C + 3),
+]
+
+
+@pytest.mark.parametrize(("expression", "charge"), CHARGES)
+def test_what_each_part_of_an_update_is_charged(api, hashed, key, expression, charge):
+    """At the limit the condition is what fails; one byte more is told before it."""
+    given = {":a": n(1), ":s": {"SS": ["x"]}, ":l": {"L": []}, ":b": None}
+    values = {name: given[name] for name in given if name in expression}
+    request = {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": expression, "ConditionExpression": "attribute_exists(pk)",
+               **({"ExpressionAttributeNames": {"#n": "ten letter"}} if "#n" in expression else {}), "ReturnValues": "ALL_NEW"}
+    room = SIZE_MAX - 3 - charge
+    for size in (room, room + 1):
+        values[":b"] = {"S": "x" * size}
+        told = api.refusal("UpdateItem", ExpressionAttributeValues=values, **request)
+        assert told == (TOO_BIG if size > room else "ConditionalCheckFailedException: The conditional request failed")
 
 
 def test_the_charge_is_told_before_a_failed_condition(api, hashed, key):

@@ -61,6 +61,7 @@ NUMBERS = [
     ("-0.12345678901234567890123456789012345678",) * 2,
     ("9.9999999999999999999999999999999999999E+125", None), ("-9.9999999999999999999999999999999999999E+125", None),
     ("1E-130", None), ("-1E-130", None), ("1E+125", None), ("1234567890E-120", None),
+    ("0e125", "0"), ("0e-130", "0"), ("0.0e126", "0"), ("-0.00e-128", "0"),
 ]
 
 
@@ -73,6 +74,21 @@ def test_numbers_come_back(api, hashed, key, given, shown):
     assert boto3.dynamodb.types.TypeDeserializer().deserialize({"N": back}) == decimal.Decimal(given)
 
 
+LONG = ["9.9999999999999999999999999999999999999E+125", "-9.9999999999999999999999999999999999999E+125", "1E+125", "-1E+125", "1E-130", "-1E-130",
+        "9.9999999999999999999999999999999999999E-93", "1E+38", "1.0000000000000000000000000000000000001E+38", "1E-39"]
+PLAIN = ["9" * 38, "-1" + "0" * 37, "0." + "0" * 37 + "1", "0." + "9" * 38, "1." + "1" * 37]
+
+
+@pytest.mark.headwater
+@pytest.mark.parametrize("text", LONG + PLAIN)
+def test_what_38_digits_cannot_write_is_in_exponent_form(api, hashed, key, text):
+    """DynamoDB writes up to 126 digits out, which boto3 cannot read back."""
+    api.put(hashed, pk=key, n={"N": text}, s={"NS": [text]})
+    assert api.get(hashed, pk=key) == {"pk": key, "n": {"N": text}, "s": {"NS": [text]}}
+    item = api.dynamodb.get_item(TableName=hashed, Key={"pk": key})["Item"]
+    assert boto3.dynamodb.types.TypeDeserializer().deserialize(item["s"]) == {decimal.Decimal(text)}
+
+
 OVER = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 UNDER = "Number underflow. Attempting to store a number with magnitude smaller than supported range"
 PRECISE = "Attempting to store more than 38 significant digits in a Number"
@@ -81,7 +97,7 @@ NOT_A_NUMBER = "The parameter cannot be converted to a numeric value: "
 
 @pytest.mark.parametrize(("given", "text"), [
     ("1e126", OVER), ("-1e126", OVER), ("10E+125", OVER), ("1e-131", UNDER), ("-1e-131", UNDER), ("0e126", OVER),
-    ("0e-131", UNDER), ("0.0e-130", UNDER), ("1e2147483647", OVER), ("1" * 39, PRECISE),
+    ("0e-131", UNDER), ("0.0e-130", UNDER), ("0.0e127", OVER), ("1e2147483647", OVER), ("1" * 39, PRECISE),
     ("1." + "2" * 38, PRECISE), ("", NOT_A_NUMBER), ("abc", NOT_A_NUMBER + "abc"), (" 1", NOT_A_NUMBER + " 1"),
     ("1 ", NOT_A_NUMBER + "1 "), ("1e", NOT_A_NUMBER + "1e"), ("1.2.3", NOT_A_NUMBER + "1.2.3"),
     (".", NOT_A_NUMBER + "."), ("--1", NOT_A_NUMBER + "--1"), ("0x1", NOT_A_NUMBER + "0x1"),
@@ -129,6 +145,10 @@ VALUES = [
     ("no type", {}, EMPTY), ("null type", {"S": None}, EMPTY), ("unknown type", {"X": "a"}, EMPTY),
     ("two types", {"S": "a", "N": "1"}, MANY),
     ("two types, one wrong", {"S": "a", "N": "x"}, NOT_A_NUMBER + "x"),
+    ("a wrong boolean before an empty set", {"SS": [], "BOOL": "maybe"}, SERIAL + "Unexpected token received from parser"),
+    ("an empty set before a bad number", {"N": "x", "SS": []}, INVALID + "An string set  may not be empty"),
+    ("a bad number before a false null", {"NULL": False, "N": "x"}, NOT_A_NUMBER + "x"),
+    ("a false null before two types", {"S": "a", "NULL": False}, NULL),
     ("false null", {"NULL": False}, ENVELOPE + NULL), ("false null as text", {"NULL": "no"}, NULL),
     ("no strings", {"SS": []}, ENVELOPE + INVALID + "An string set  may not be empty"),
     ("no numbers", {"NS": []}, ENVELOPE + INVALID + "An number set  may not be empty"),
@@ -139,6 +159,8 @@ VALUES = [
     ("bytes twice", {"BS": ["AA==", "AA=="]},
      ENVELOPE + INVALID + f'Input collection ["AA==","AA=="]of type BS {DUPLICATES}'),
     ("empty name inside", {"M": {"": {"S": "a"}}}, ENVELOPE + "Empty attribute name"),
+    ("string of true", {"S": True}, SERIAL + "TRUE_VALUE cannot be converted to String"),
+    ("number of false", {"N": False}, SERIAL + "FALSE_VALUE cannot be converted to String"),
     ("string of a number", {"S": 1}, SERIAL + "NUMBER_VALUE cannot be converted to String"),
     ("number of a number", {"N": 1.5}, SERIAL + "DECIMAL_VALUE cannot be converted to String"),
     ("string of a list", {"S": ["a"]}, SERIAL + "Unrecognized collection type class java.lang.String"),
@@ -146,6 +168,9 @@ VALUES = [
     ("boolean of a word", {"BOOL": "maybe"}, SERIAL + "Unexpected token received from parser"),
     ("boolean of a number", {"BOOL": 10**30}, SERIAL + "NUMBER_VALUE cannot be converted to Boolean"),
     ("boolean of a decimal", {"BOOL": 0.5}, SERIAL + "DECIMAL_VALUE cannot be converted to Boolean"),
+    ("boolean with an exponent", {"BOOL": 1e300}, SERIAL + "DECIMAL_VALUE cannot be converted to Boolean"),
+    ("null of a number", {"NULL": 0}, SERIAL + "NUMBER_VALUE cannot be converted to Boolean"),
+    ("null of a word", {"NULL": " true"}, SERIAL + "Unexpected token received from parser"),
     ("boolean of a list", {"BOOL": []}, "SerializationException"),
     ("boolean of a map", {"BOOL": {}}, SERIAL + "Start of structure or map found where not expected"),
     ("list of a map", {"L": {}}, SERIAL + "Start of structure or map found where not expected"),
@@ -176,6 +201,49 @@ def test_base64_is_refused(api, hashed, key, text):
 def test_booleans_may_be_words(api, hashed, key, word):
     api.put(hashed, pk=key, a={"BOOL": word})
     assert api.get(hashed, pk=key)["a"] == {"BOOL": word.lower() in ("true", "t", "yes", "y", "1")}
+
+
+def test_minus_zero_is_a_number_and_no_boolean(api, hashed):
+    assert api.refusal("PutItem", b'{"TableName":"%s","Item":{"pk":{"BOOL":-0}}}' % hashed.encode()) == \
+        SERIAL + "NUMBER_VALUE cannot be converted to Boolean"
+
+
+@pytest.mark.parametrize("word", ["true", "T", "YES", "y", "1"])
+def test_members_that_are_booleans_may_be_words_too(api, sorted_table, key, word):
+    api.put(sorted_table, pk=key, sk={"N": "1"}, z={"NULL": word})
+    api.put(sorted_table, pk=key, sk={"N": "2"})
+    query = {"TableName": sorted_table, "KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": key}, "Select": "COUNT",
+             "ReturnConsumedCapacity": "TOTAL", "Limit": 1}
+    assert api.get(sorted_table, pk=key, sk={"N": "1"})["z"] == {"NULL": True}
+    for said, units in ((word, 1), ("No", 0.5)):
+        told = api.call("Query", ScanIndexForward=said, ConsistentRead=said, **query)
+        assert told["ConsumedCapacity"]["CapacityUnits"] == units
+        assert told["LastEvaluatedKey"]["sk"]["N"] == ("1" if said == word else "2")
+    assert api.refusal("Query", ScanIndexForward="maybe", **query) == SERIAL + "Unexpected token received from parser"
+
+
+EMPTY_NAME = "Empty attribute name"
+
+
+def test_no_name_is_empty(api):
+    """Told before the table; in the envelope by writes, with the key of no expression value."""
+    table, name = {"TableName": "no.such.table"}, {"": {"S": "a"}}
+    for operation in ("DeleteItem", "UpdateItem"):
+        assert api.refusal(operation, Key=name, **table) == ENVELOPE + EMPTY_NAME
+    assert api.refusal("PutItem", Item=name, **table) == ENVELOPE + EMPTY_NAME
+    assert api.refusal("PutItem", Item={"pk": {"S": "a"}}, ConditionExpression="a = :v", ExpressionAttributeValues=name, **table) == ENVELOPE + EMPTY_NAME
+    assert api.refusal("GetItem", Key=name, **table) == api.refusal("Scan", ExclusiveStartKey=name, **table) == EMPTY_NAME
+
+
+def test_a_fault_has_the_member_of_its_type(api, hashed, key):
+    """"Message" of a SerializationException, "message" of the others that one item's calls give."""
+    capital = {"Item": {"pk": {"S": 1}}}, {"Item": []}
+    small = {"Item": {"pk": {"S": ""}}}, {"Item": {"pk": key}, "ConditionExpression": "attribute_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    for member, requests in (("Message", capital), ("message", small)):
+        for request in requests:
+            with pytest.raises(Refused) as refused:
+                api.call("PutItem", {"TableName": hashed, **request})
+            assert set(refused.value.body) == {"__type", member}
 
 
 @pytest.mark.parametrize("other", [{"BOOL": "true"}, {"L": [{"NULL": "t"}]}, {"M": {"x": {"S": "a", "N": "1"}}}])
@@ -230,6 +298,12 @@ def test_32_levels_are_refused_as_a_value(api, hashed, key, levels, text):
             assert api.refusal(operation, TableName=hashed, ExpressionAttributeValues=tokens, **more) == text
     told = api.refusal("Scan", TableName=hashed, FilterExpression="a = :v", ExpressionAttributeValues={":v": nested(max(levels, 32))})
     assert told == (TOO_DEEP if levels < 63 else text)
+
+
+def test_depth_is_told_after_members_and_before_expressions(api, key):
+    deep = {"TableName": "no.such.table", "Item": {"pk": key, "a": nested(32)}, "ConditionExpression": "a ="}
+    assert api.refusal("PutItem", deep) == ENVELOPE + TOO_DEEP
+    assert api.refusal("PutItem", {**deep, "ReturnConsumedCapacity": "x"}).startswith(ENVELOPE + "Value 'x' at 'returnConsumedCapacity'")
 
 
 @pytest.mark.parametrize(("levels", "text"), [(1900, TOO_DEEP), (6000, "SerializationException"),
