@@ -262,6 +262,32 @@ def test_old_forms_bring_old_words(api, hashed, key, other, value, text):
             f"ExpressionAttributeValues contains invalid value: {text} for key :v"
 
 
+# What each operation is asked with: a value in the place of a key, of an item, or of an expression's.
+LAYERS = {
+    "GetItem": (True, lambda table, value: {"TableName": table, "Key": {"pk": value}}),
+    "BatchGetItem": (True, lambda table, value: {"RequestItems": {table: {"Keys": [{"pk": value}]}}}),
+    "Query": (True, lambda table, value: {"TableName": table, "KeyConditionExpression": "pk = :v", "ExpressionAttributeValues": {":v": value}}),
+    "Scan": (True, lambda table, value: {"TableName": table, "FilterExpression": "pk = :v", "ExpressionAttributeValues": {":v": value}}),
+    "BatchWriteItem": (False, lambda table, value: {"RequestItems": {table: [{"PutRequest": {"Item": {"pk": {"S": "a"}, "v": value}}}]}}),
+    "TransactWriteItems": (False, lambda table, value: {"TransactItems": [{"Put": {"TableName": table, "Item": {"pk": {"S": "a"}, "v": value}}}]}),
+    "TransactGetItems": (False, lambda table, value: {"TransactItems": [{"Get": {"TableName": table, "Key": {"pk": value}}}]}),
+}
+
+
+@pytest.mark.parametrize("operation", LAYERS)
+@pytest.mark.parametrize(("value", "new", "old"), [
+    ({"N": "x"}, NOT_A_NUMBER + "x", NOT_A_NUMBER + "x"), ({"N": ""}, NOT_A_NUMBER, "The parameter cannot be converted to a numeric value"),
+    ({"N": "1e2147483647"}, OVER, UNDER), ({"NS": ["1", "1"]}, INVALID + f"Input collection {DUPLICATES}", "Input collection contains duplicates"),
+    ({"SS": ["b", "a", "b"]}, INVALID + f'Input collection ["a", "b", "b"] {DUPLICATES}',
+     INVALID + f"Input collection [b, a, b] {DUPLICATES}"),
+    ({"BS": []}, INVALID + "Binary sets should not be empty", INVALID + "Binary sets should not be empty"), ({"NULL": False}, NULL, NULL),
+    ({"M": {"": {"S": "a"}}}, "Empty attribute name", "Empty attribute name"), ({}, EMPTY, EMPTY),
+])
+def test_the_words_of_each_operations_layer(api, hashed, operation, value, new, old):
+    newer, request = LAYERS[operation]
+    assert api.refusal(operation, request(hashed, value)) == (new if newer else old)
+
+
 def test_null_is_absence(api, hashed, key):
     api.call("PutItem", {"TableName": hashed, "Item": {"pk": key, "a": None, "b": {"S": "x", "N": None}},
                          "ConditionExpression": None, "ExpressionAttributeValues": None, "Nobody": {"knows": 1}})
