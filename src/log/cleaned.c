@@ -408,10 +408,10 @@ static enum err look_at_sources(struct writer *writer, struct count *alive, stru
             segment_reader(cleaning->log, &cleaning->segments[i], &reader, path, sizeof(path));
         err = err != OK ? err : read_ties(writer, &cleaning->segments[i], &reader, &ties[i]);
         frame_reader_close(&reader);
-        if (err != OK) {
+        if (err == ERR_DAMAGED) {
             NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path));
-            return err;
         }
+        TRY(err);
         size += cleaning->segments[i].size;
         bytes += alive[i].bytes;
     }

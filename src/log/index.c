@@ -187,7 +187,7 @@ static enum err build_record(void *arg, const struct log_record *record, uint32_
     return OK;
 }
 
-/* Of a file's frames, which must be all of them, each in its place. */
+/* Of a file's frames, which must be all of them, each in its place. ERR_NOT_FOUND: one is not. */
 static enum err index_build(const struct segment *segment, struct frame_reader *reader,
                             struct segment_index *index)
 {
@@ -202,10 +202,8 @@ static enum err index_build(const struct segment *segment, struct frame_reader *
     }
     for (uint64_t at = 0; at < segment->used;
          at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
-        enum err err = frame_reader_at(reader, at, &header, &payload);
-        if (err != OK || !frame_follows(&chain, &header)) {
-            return ERR_DAMAGED;
-        }
+        TRY(frame_reader_at(reader, at, &header, &payload));
+        TRY(frame_follows(&chain, &header) ? OK : ERR_DAMAGED);
         if (header.kind == FRAME_DATA || header.kind == FRAME_KEPT) {
             building.sector = (uint32_t)(at / SECTOR);
             TRY(frame_walk(&header, payload, build_record, &building));
@@ -252,10 +250,13 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
     }
     if (err != OK) {
         err = index_build(segment, &reader, index);
+        err = err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
     }
     frame_reader_close(&reader);
-    if (err != OK) {
+    if (err == ERR_DAMAGED) {
         NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path));
+    }
+    if (err != OK) {
         index_free(index);
         return err;
     }

@@ -238,10 +238,13 @@ static enum err read_entries(struct log *log, const struct segment *segment,
                 frame_reader_at(&reader, (uint64_t)entry->frame_sector * SECTOR, &header, &payload);
             held = entry->frame_sector;
         }
-        if (err != OK || !frame_holds(&header, payload, read->stream, entry)) {
+        bool there = err == OK && frame_holds(&header, payload, read->stream, entry);
+        if (!there && (err == OK || err == ERR_NOT_FOUND || err == ERR_DAMAGED)) {
             NOTE(NOTE_ERROR, "log.damaged", NOTE_S("file", path),
                  NOTE_U("offset", (uint64_t)entry->frame_sector * SECTOR));
             err = ERR_DAMAGED;
+        }
+        if (!there) {
             break;
         }
         struct bytes body =
