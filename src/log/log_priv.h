@@ -554,6 +554,10 @@ MUST_USE enum err scan_segment(struct scan *scan, struct segment *segment,
 MUST_USE enum err scan_behind(struct scan *scan, const struct segment *segment,
                               struct frame_reader *reader, uint64_t at, uint64_t *dirty_end,
                               bool *later);
+/* Behind a segment's end frame, from `at` on: damage, where a frame stands there that is not its
+ * index. */
+MUST_USE enum err scan_behind_end(struct scan *scan, const struct segment *segment,
+                                  struct frame_reader *reader, uint64_t at);
 /* Is the file shorter than one may be whose frames end at `at` without an end frame? */
 bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t at);
 /* At its end: damage, where the log was synced further once. */

@@ -21,6 +21,7 @@ struct walk {
     uint64_t found_removals; /* of the log when the directory was asked; else UINT64_MAX */
 };
 
+static enum err measure_first(struct log *log);
 static enum err read_segments(struct log *log, struct log_read *read);
 static bool next_segment(struct log *log, struct walk *walk, uint64_t from, struct log_place after);
 static bool is_held(struct log *log, const struct segment *copy);
@@ -51,9 +52,24 @@ enum err log_read(struct log *log, struct log_read *read)
     }
     if (read->after.commit + (read->after.index == LOG_INDEX_END ? 1 : 0) < log_first(log) &&
         read->after.commit + 1 < log_first(log)) {
+        TRY(measure_first(log));
         return ERR_TRIMMED;
     }
     return read_segments(log, read);
+}
+
+/* Where the log begins, its first frame says, which is known to be the first when those behind it
+ * follow. */
+static enum err measure_first(struct log *log)
+{
+    struct segment first = {0};
+    pthread_mutex_lock(&log->mutex);
+    if (log->first != NULL) {
+        first = *log->first;
+    }
+    pthread_mutex_unlock(&log->mutex);
+    enum err err = segment_measure(log, &first);
+    return err == ERR_NOT_FOUND ? OK : err; /* it was removed */
 }
 
 static enum err read_segments(struct log *log, struct log_read *read)

@@ -247,9 +247,30 @@ enum err scan_segment(struct scan *scan, struct segment *segment, struct frame_r
         }
         *at += scan->last_len;
     }
+    TRY(scan_behind_end(scan, segment, reader, *at));
     if (frame_reader_at(reader, *at, &header, &payload) == OK && header.kind == FRAME_INDEX) {
         segment->indexed = true;
         segment->index_at = *at;
+    }
+    return OK;
+}
+
+/* The end frame may have changed places with one before it; what is cut off then is in no other
+ * file. */
+enum err scan_behind_end(struct scan *scan, const struct segment *segment,
+                         struct frame_reader *reader, uint64_t at)
+{
+    struct bytes sector;
+    struct frame_header header;
+    for (uint64_t offset = at; offset + HEADER <= reader->size; offset += SECTOR) {
+        enum err err = frame_reader_bytes(reader, offset, HEADER, &sector);
+        if (err != OK) { /* it is cut to its index */
+            return err == ERR_NOT_FOUND ? OK : err;
+        }
+        bool whole = frame_header_read(sector, scan->log->id, segment->number, &header);
+        if (whole && (header.kind != FRAME_INDEX || offset > at)) {
+            return scan_damage(scan, segment->number, at, "A frame stands behind the end frame");
+        }
     }
     return OK;
 }
@@ -577,8 +598,28 @@ enum err scan_list(struct scan *scan)
     return err;
 }
 
-/* The shape of a segment that is wholly in the view, by its headers, and its end frame, which the
- * next segment's first frame must follow, or the one that is written in place of a torn one. */
+/* Behind its end frame a segment has its index and no more; where there is none yet, or one that
+ * was just being written, all that is there is looked at. */
+static enum err measure_index(struct scan *scan, struct segment *segment,
+                              struct frame_reader *reader, uint64_t at)
+{
+    struct frame_header header;
+    struct bytes sector;
+    segment->indexed = frame_reader_bytes(reader, at, HEADER, &sector) == OK &&
+                       frame_header_read(sector, scan->log->id, segment->number, &header) &&
+                       header.kind == FRAME_INDEX;
+    segment->index_at = segment->indexed ? at : segment->index_at;
+    if (segment->indexed &&
+        at + sectors_of(HEADER + (uint64_t)header.payload_len) == reader->size) {
+        return OK;
+    }
+    reader->headers_only = false;
+    return scan_behind_end(scan, segment, reader, at);
+}
+
+/* The shape of a segment that is wholly in the view, by its headers, which must follow each other,
+ * and its end frame, which the next segment's first frame must follow, or the one that is written
+ * in place of a torn one. */
 static enum err measure(struct scan *scan, struct segment *segment)
 {
     struct frame_reader reader;
@@ -587,12 +628,14 @@ static enum err measure(struct scan *scan, struct segment *segment)
     char path[4200];
     uint64_t at = 0;
     bool ended = false;
+    struct frame_chain chain = {.next_commit = segment->first_commit};
     segment_path(scan->log, segment->number, path, sizeof(path));
     TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
     reader.headers_only = true;
     segment->state = SEGMENT_SEALED;
     while (!ended && frame_reader_bytes(&reader, at, HEADER, &sector) == OK &&
-           frame_header_read(sector, scan->log->id, segment->number, &header)) {
+           frame_header_read(sector, scan->log->id, segment->number, &header) &&
+           frame_follows(&chain, &header)) {
         ended = header.kind == FRAME_END;
         segment->last_commit = header.first_commit + header.commit_count - 1;
         segment->last_time_ms = header.time_ms;
@@ -611,17 +654,11 @@ static enum err measure(struct scan *scan, struct segment *segment)
         at += scan->last_len;
     }
     segment->used = at;
-    if (ended && frame_reader_bytes(&reader, at, HEADER, &sector) == OK &&
-        frame_header_read(sector, scan->log->id, segment->number, &header) &&
-        header.kind == FRAME_INDEX) {
-        segment->indexed = true;
-        segment->index_at = at;
-    }
+    enum err err = ended ? measure_index(scan, segment, &reader, at)
+                         : scan_damage(scan, segment->number, at,
+                                       "A frame in the middle of the log is damaged");
     frame_reader_close(&reader);
-    TRY(reader.failed);
-    return ended ? OK
-                 : scan_damage(scan, segment->number, at,
-                               "A frame in the middle of the log is damaged");
+    return reader.failed != OK ? reader.failed : err;
 }
 
 enum err segment_measure(struct log *log, struct segment *copy)

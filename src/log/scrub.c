@@ -133,6 +133,9 @@ static enum err check_file(struct log_scrub *scrub, const struct segment *segmen
     while (err == OK && !ended && scrub->at < end) {
         err = check_frame(scrub, segment, &reader, &ended);
     }
+    if (err == OK && segment->generation == 0 && ended) {
+        err = scan_behind_end(&scrub->verify.scan, segment, &reader, scrub->at);
+    }
     if (err == OK && segment->state == SEGMENT_SEALED && segment->index == NULL &&
         segment->indexed) {
         err = check_index(scrub, segment, &reader);

@@ -160,13 +160,14 @@ static void an_index_is_not_made_of_frames_out_of_their_places(void)
     CHECK(open_and_read() == ERR_DAMAGED);
 }
 
-/* The cleaner knows of each sealed segment what is in it. */
+/* The cleaner knows of each sealed segment what is in it, or that it is damaged. */
 static bool is_learnt(struct log *log)
 {
     bool learnt = true;
     pthread_mutex_lock(&log->mutex);
     for (const struct segment *segment = log->first; segment != NULL; segment = segment->next) {
-        learnt &= segment->state != SEGMENT_SEALED || segment->live != NULL;
+        bool refused = segment->index_refused || segment->clean_refused;
+        learnt &= segment->state != SEGMENT_SEALED || segment->live != NULL || refused;
     }
     pthread_mutex_unlock(&log->mutex);
     return learnt;
@@ -250,12 +251,46 @@ static void a_frame_of_a_cleaned_file_in_the_place_of_another_is_damage(void)
     CHECK(open_and_read() == ERR_DAMAGED);
 }
 
+static off_t size_of(const char *path)
+{
+    struct stat status;
+    CHECK(stat(path, &status) == 0);
+    return status.st_size;
+}
+
+/* Nothing before the log's first frame says which one it must be: what comes after it does. */
+static void a_log_does_not_begin_with_a_later_frame(void)
+{
+    char path[200];
+    uint8_t header[HEADER] = {0};
+    struct log_report report;
+    make_log();
+    name_of(1, path);
+    off_t size = size_of(path);
+    off_t end = 0;
+    int fd = open(path, O_RDONLY);
+    while (pread(fd, header, HEADER, end) == HEADER && header[52] == FRAME_DATA) {
+        end += FRAME;
+    }
+    close(fd);
+    CHECK(header[52] == FRAME_END);
+    swap(path, 0, end, SECTOR);
+    CHECK(log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED && strcmp(report.file, path) == 0);
+    CHECK(open_and_read() == ERR_DAMAGED && size_of(path) == size);
+    swap(path, 0, end, SECTOR);
+    CHECK(open_and_read() == OK);
+    swap(path, 0, (off_t)8 * FRAME, FRAME);
+    CHECK(log_scan(dir, NULL, NULL, &report) == ERR_DAMAGED && strcmp(report.file, path) == 0);
+    CHECK(open_and_read() == ERR_DAMAGED && size_of(path) == size);
+}
+
 int main(void)
 {
     RUN(a_frame_that_an_index_does_not_mean_is_damage);
     RUN(an_index_is_not_made_of_frames_out_of_their_places);
     RUN(frames_out_of_their_places_are_not_cleaned_away);
     RUN(a_frame_of_a_cleaned_file_in_the_place_of_another_is_damage);
+    RUN(a_log_does_not_begin_with_a_later_frame);
     remove_dir();
     return CHECK_RESULT();
 }
