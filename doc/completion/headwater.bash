@@ -23,6 +23,13 @@ _headwater()
     case $previous in
     --data | --config | --credentials) COMPREPLY=($(compgen -f -- "$current")); return ;;
     esac
+    case "${COMP_WORDS[1]} $previous" in
+    "serve --auth") COMPREPLY=($(compgen -W "sigv4 none" -- "$current")); return ;;
+    "serve --log-level") COMPREPLY=($(compgen -W "debug info warn error" -- "$current")); return ;;
+    "tail --events") COMPREPLY=($(compgen -W "INSERT MODIFY REMOVE" -- "$current")); return ;;
+    "table --stream") COMPREPLY=($(compgen -W "KEYS_ONLY NEW_IMAGE OLD_IMAGE NEW_AND_OLD_IMAGES" -- "$current")); return ;;
+    "item --from") COMPREPLY=($(compgen -W "start end" -- "$current")); return ;;
+    esac
     if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W "$flags" -- "$current"))
     elif [ "$COMP_CWORD" = 2 ] && [ -n "$words" ]; then

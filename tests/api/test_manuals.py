@@ -21,7 +21,10 @@ def complete(*words, cwd=None):
 @pytest.mark.parametrize("words, offered", [
     (["ta"], ["tail", "table"]), (["table", ""], ["create", "delete", "describe", "list"]), (["table", "d"], ["delete", "describe"]),
     (["item", "q"], ["query"]), (["log", "v"], ["verify"]), (["help", "lo"], ["log"]), (["nonsense", ""], []),
-    (["tail", "Music", "--ev"], ["--events"]), (["serve", "--listen"], ["--listen"]), (["item", "query", "--fi"], ["--filter"])])
+    (["tail", "Music", "--ev"], ["--events"]), (["serve", "--listen"], ["--listen"]), (["item", "query", "--fi"], ["--filter"]),
+    (["serve", "--log-level", ""], ["debug", "info", "warn", "error"]), (["serve", "--auth", "n"], ["none"]),
+    (["table", "create", "T", "--stream", "NEW"], ["NEW_IMAGE", "NEW_AND_OLD_IMAGES"]), (["tail", "T", "--events", "M"], ["MODIFY"]),
+    (["item", "query", "T", "--from", ""], ["start", "end"]), (["tail", "T", "--from", ""], [])])
 def test_completion_offers_what_the_help_tells(words, offered):
     assert complete(*words) == offered
 
