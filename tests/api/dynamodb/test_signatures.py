@@ -65,6 +65,13 @@ def test_a_right_signature(headers, send):
     assert send(headers)[0] == "ResourceNotFoundException"
 
 
+@pytest.mark.parametrize("between", [",", ", ", " ,  ", ",\t"])
+def test_fields_may_stand_close_or_apart(headers, send, between):
+    algorithm, fields = parts(headers)
+    spelled = between.join(f"{name}={value}" for name, value in fields.items())
+    assert send({**headers, "Authorization": f"{algorithm} {spelled}"})[0] == "ResourceNotFoundException"
+
+
 def test_no_authorization(headers, send):
     assert send(without(headers, "Authorization")) == MISSING
     for other in ("Basic QQ==", "Bearer x", "", "x"):
