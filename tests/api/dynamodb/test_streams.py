@@ -105,6 +105,14 @@ def test_writes_that_change_nothing_leave_no_record(api):
     assert [record["eventName"] for record in api.records(table, count=2)] == ["INSERT", "REMOVE"]
 
 
+def test_an_update_that_makes_an_item_inserts_it_and_an_item_of_its_key_has_an_image(api):
+    table = api.create(view="NEW_AND_OLD_IMAGES")
+    for more in ({}, {"UpdateExpression": "SET a = :v", "ExpressionAttributeValues": {":v": n(1)}}):
+        api.call("UpdateItem", TableName=table, Key={"pk": S}, **more)
+    assert [shown(record) for record in api.records(table, count=2)] == [
+        ("INSERT", {"pk": S}, None, {"pk": S}), ("MODIFY", {"pk": S}, {"pk": S}, {"pk": S, "a": n(1)})]
+
+
 def test_the_records_of_a_transaction(api):
     table = api.create(view="NEW_IMAGE")
     api.call("TransactWriteItems", TransactItems=[
