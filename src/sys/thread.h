@@ -30,6 +30,9 @@ enum role thread_role(void);
  * scheduler knows of such an order. Its share of the processors is as before: it takes locks that
  * others wait for. */
 void thread_read_last(void);
+/* A wish: the scheduler runs the calling thread soon after it was woken, for a short while. For one
+ * that works little and that many wait for. */
+void thread_run_soon(void);
 /* Processors this process may use. */
 unsigned thread_cpu_count(void);
 /* Sleeps; never on a loop that serves or on the committer. */

@@ -115,6 +115,7 @@ struct mailbox *committer_mailbox(struct committer *committer)
 static void committer_run(void *arg)
 {
     struct committer *committer = arg;
+    thread_run_soon();
     for (;;) {
         gather(committer);
         if (committer->waiting == NULL) {
