@@ -41,6 +41,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
         log->options.tail_bytes = 16u << 20;
     }
     log->wanted_bytes = log->options.segment_bytes;
+    atomic_init(&log->awaited, true); /* by the start */
     snprintf(log->dir, sizeof(log->dir), "%s", options->dir);
     pthread_mutex_init(&log->mutex, NULL);
     pthread_cond_init(&log->worker_wake, NULL);

@@ -288,6 +288,7 @@ struct log {
     uint64_t settled;      /* no segment below this number wants its index */
     uint64_t wanted_bytes; /* least size of the next segment to prepare */
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
+    _Atomic bool awaited;  /* somebody waits for a segment: it is made without pauses */
     bool removal_unsynced; /* nothing more may be removed */
     bool closing;
     bool worker_running;

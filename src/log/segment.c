@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define FILL_CHUNK (1u << 20)
+#define FILL_CHUNK (256u << 10)
+#define FILL_PAUSE_MS                                                                              \
+    1u               /* between chunks, so that commits have disk and processor for themselves */
 #define RETRY_MS 200 /* a full disk is looked at again */
 
 static void worker_run(void *arg);
@@ -104,6 +106,7 @@ static void ask_directory(struct log *log)
 void segments_start(struct log *log)
 {
     ask_directory(log);
+    atomic_store_explicit(&log->awaited, false, memory_order_relaxed);
     thread_start(&log->worker, ROLE_WORKER, "hw-segments", worker_run, log);
     log->worker_running = true;
 }
@@ -113,6 +116,7 @@ void segments_stop(struct log *log)
     cleaner_stop(log);
     pthread_mutex_lock(&log->mutex);
     log->closing = true;
+    atomic_store_explicit(&log->awaited, true, memory_order_relaxed);
     pthread_cond_broadcast(&log->worker_wake);
     pthread_mutex_unlock(&log->mutex);
     if (log->worker_running) {
@@ -291,6 +295,9 @@ static enum err fill(struct log *log, const char *path, uint64_t bytes)
     for (uint64_t at = 0; err == OK && at < bytes; at += chunk) {
         size_t len = bytes - at < chunk ? (size_t)(bytes - at) : chunk;
         err = file_write(fd, zeros, len, at);
+        if (at + len < bytes && !atomic_load_explicit(&log->awaited, memory_order_relaxed)) {
+            thread_pause_ms(FILL_PAUSE_MS);
+        }
     }
     err = err != OK ? err : file_sync(fd);
     enum err closed = file_close(fd);
@@ -318,11 +325,13 @@ enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
     struct segment *next = first_ready(log);
     log->worker_error = OK;
     while (err == OK && (next == NULL || next->size < bytes)) {
+        atomic_store_explicit(&log->awaited, true, memory_order_relaxed);
         pthread_cond_signal(&log->worker_wake);
         pthread_cond_wait(&log->segment_ready, &log->mutex);
         next = first_ready(log);
         err = next != NULL && next->size >= bytes ? OK : log->worker_error;
     }
+    atomic_store_explicit(&log->awaited, false, memory_order_relaxed);
     if (err == OK) {
         next->state = SEGMENT_OPEN;
         next->index = index_new();
