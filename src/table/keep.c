@@ -6,6 +6,7 @@
 
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "table/view_pace.h"
 #include "table/view_space.h"
 
 #define POLL_MS 50
@@ -50,6 +51,7 @@ void keeper_close(struct keeper *keeper)
     event_signal(&keeper->event);
     event_signal(&keeper->flush_event);
     thread_join(&keeper->thread);
+    view_pace_set_calm(false); /* what is left of a flush, and the last one */
     thread_join(&keeper->flusher);
     event_fini(&keeper->event);
     event_fini(&keeper->flush_event);
@@ -134,6 +136,8 @@ static void watch_view(struct keeper *keeper)
         store_die(4, "view", "RocksDB reports a background error");
     }
     note_compaction(keeper);
+    view_pace_set_calm(view_keeps_up(store->view) &&
+                       log_unflushed_bytes(store->log) < 2 * store->flush_bytes);
     atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
     keeper->nearly_full = store_watch_space(store);
     watch_budget(keeper);

@@ -10,6 +10,7 @@
 
 #include "table/view_files.h"
 #include "table/view_note.h"
+#include "table/view_pace.h"
 #include "table/view_space.h"
 
 extern "C" {
@@ -119,8 +120,8 @@ extern "C" {
 void resident_init(void)
 {
     static Env *const env =
-        named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_space_over(
-                                view_files_over(view_note_over(FileSystem::Default())))));
+        named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_pace_over(view_space_over(
+                                view_files_over(view_note_over(FileSystem::Default()))))));
     static Env *const to_read =
         named(VIEW_FILES_TO_READ, view_files_to_read(FileSystem::Default()));
     (void)env;

@@ -197,6 +197,8 @@ MUST_USE enum err view_flush(struct view *view);
 uint64_t view_background_errors(struct view *view);
 /* 0: fine, 1: writes should slow down, 2: no more now, before RocksDB itself stalls. */
 unsigned view_pressure(struct view *view);
+/* Flushes and compactions keep up with the writes, by far: they need not hurry. */
+bool view_keeps_up(struct view *view);
 
 /* ---- the catalogue: catalogue.c, describe.c ---- */
 

@@ -10,6 +10,7 @@
 
 #include "table/resident.h"
 #include "table/view_files.h"
+#include "table/view_pace.h"
 #include "table/view_space.h"
 
 #include <rocksdb/c.h>
@@ -17,6 +18,7 @@
 #define STATE_VERSION 1u
 #define STATE_LEN 44u
 #define CACHE_FILL_SHIFT 29u   /* one in eight */
+#define LEVEL0_CALM 16u        /* sorted runs; a compaction begins at four */
 #define CACHED_SKIPS_MAX 1024u /* deleted rows that a cached scan walks over, one after another */
 
 struct view {
@@ -127,6 +129,7 @@ void view_close(struct view *view)
  *   an error in the first block of the next one, and compaction drops the rest of the run.
  * - prepopulate_block_cache: what was just written stays readable without a disk after its flush;
  *   the committer's own reads depend on that.
+ * - bytes_per_sync, writable_file_max_buffer_size: small pieces, with pauses between (view_pace.h).
  * - listeners: compactions that give way to a full disk (view_space.h).
  * - the slowdown and stop triggers are far above what admission lets through (view_pressure). */
 static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
@@ -147,7 +150,8 @@ static enum err make_options(const struct view_options *options, rocksdb_options
              "level0_stop_writes_trigger=100;soft_pending_compaction_bytes_limit=1T;"
              "hard_pending_compaction_bytes_limit=2T;"
              "memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.02;"
-             "bytes_per_sync=1M;max_open_files=-1;info_log_level=WARN_LEVEL;"
+             "bytes_per_sync=" VIEW_PACE_CHUNK ";writable_file_max_buffer_size=" VIEW_PACE_CHUNK
+             ";max_open_files=-1;info_log_level=WARN_LEVEL;"
              "stats_dump_period_sec=0;stats_persist_period_sec=0;"
              "block_based_table_factory={block_cache={capacity=%llu;num_shard_bits=4};"
              "filter_policy=bloomfilter:10:false;prepopulate_block_cache=kFlushOnly;"
@@ -522,4 +526,10 @@ unsigned view_pressure(struct view *view)
         return 2;
     }
     return immutable >= 2 || level0 >= 30 ? 1 : 0;
+}
+
+bool view_keeps_up(struct view *view)
+{
+    return property(view, "rocksdb.num-immutable-mem-table") < 2 &&
+           property(view, "rocksdb.num-files-at-level0") < LEVEL0_CALM;
 }

@@ -1,0 +1,130 @@
+/* table: a flush and a compaction pause between small pieces while the view keeps up, and only
+ * then. */
+#include "table/view_pace.h"
+#include "world.h"
+
+#include <sys/syscall.h>
+#include <time.h>
+
+#define VALUE 1000u
+#define VALUES 2000u /* 2 MB that do not pack */
+
+static _Atomic unsigned pauses;
+static _Atomic uint64_t paused_ns;
+
+/* In place of libc's: counted. */
+int nanosleep(const struct timespec *wanted, struct timespec *left)
+{
+    atomic_fetch_add(&pauses, 1);
+    atomic_fetch_add(&paused_ns, (uint64_t)wanted->tv_sec * 1000000000 + (uint64_t)wanted->tv_nsec);
+    return (int)syscall(SYS_nanosleep, wanted, left);
+}
+
+static char dir[64];
+
+static struct view *open_view(void)
+{
+    struct view *view = NULL;
+    struct view_state state;
+    bool fresh = false;
+    char reason[256] = "";
+    const struct view_options options = {
+        .dir = dir, .memtable_bytes = 64u << 20, .cache_bytes = 1u << 20};
+    snprintf(dir, sizeof(dir), "/tmp/hw-pace-XXXXXX");
+    CHECK(mkdtemp(dir) != NULL);
+    CHECK(view_open(&options, &view, &state, &fresh, reason, sizeof(reason)) == OK);
+    return view;
+}
+
+static void close_view(struct view *view)
+{
+    char command[128];
+    view_close(view);
+    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+    CHECK(system(command) == 0);
+}
+
+static void write_values(struct view *view, uint64_t round)
+{
+    uint8_t value[VALUE];
+    uint8_t key[5] = {'t'};
+    uint32_t random = 1 + (uint32_t)round;
+    const struct view_state state = {.applied = round};
+    for (unsigned i = 0; i < VALUES; i++) {
+        for (size_t j = 0; j < VALUE; j++) {
+            random = random * 1664525u + 1013904223u;
+            value[j] = (uint8_t)(random >> 24);
+        }
+        key[1] = (uint8_t)(i >> 8);
+        key[2] = (uint8_t)i;
+        view_put(view, bytes_of(key, sizeof(key)), bytes_of(value, VALUE));
+    }
+    CHECK(view_write(view, &state) == OK);
+}
+
+static unsigned flush_pauses(struct view *view, uint64_t round, bool calm)
+{
+    write_values(view, round);
+    view_pace_set_calm(calm);
+    atomic_store(&pauses, 0);
+    atomic_store(&paused_ns, 0);
+    CHECK(view_flush(view) == OK);
+    return atomic_load(&pauses);
+}
+
+/* 2 MB in pieces of 128 KiB, at 100 MB/s. */
+static void a_calm_flush_pauses_between_its_pieces(void)
+{
+    struct view *view = open_view();
+    unsigned calm = flush_pauses(view, 1, true);
+    uint64_t calm_ns = atomic_load(&paused_ns);
+    CHECK(calm >= 12 && calm <= 20);
+    CHECK(calm_ns >= 15000000 && calm_ns <= 22000000);
+    CHECK(flush_pauses(view, 2, false) == 0);
+    CHECK(flush_pauses(view, 3, true) >= 12);
+    close_view(view);
+}
+
+/* Four sorted runs are merged into one. */
+static void a_calm_compaction_does_too(void)
+{
+    struct view *view = open_view();
+    for (uint64_t round = 1; round <= 3; round++) {
+        CHECK(flush_pauses(view, round, false) == 0);
+    }
+    CHECK(flush_pauses(view, 4, true) >= 12);
+    for (unsigned i = 0; i < 1000 && atomic_load(&pauses) < 30; i++) {
+        usleep(10000); /* not counted */
+    }
+    CHECK(atomic_load(&pauses) >= 30);
+    close_view(view);
+}
+
+static void a_store_is_calm_until_it_closes(void)
+{
+    struct world world;
+    struct seat seat;
+    world_init(&world);
+    world.options.memtable_bytes = 64u << 20;
+    world_open(&world);
+    seat_init(&seat, world.store);
+    usleep(200000); /* the keeper looks each 50 ms */
+    write_values(world.store->view, 1);
+    atomic_store(&pauses, 0);
+    CHECK(view_flush(world.store->view) == OK);
+    CHECK(atomic_load(&pauses) >= 12);
+    write_values(world.store->view, 2);
+    seat_fini(&seat);
+    atomic_store(&pauses, 0);
+    world_close(&world);
+    CHECK(atomic_load(&pauses) == 0);
+    world_remove(&world);
+}
+
+int main(void)
+{
+    RUN(a_calm_flush_pauses_between_its_pieces);
+    RUN(a_calm_compaction_does_too);
+    RUN(a_store_is_calm_until_it_closes);
+    return CHECK_RESULT();
+}
