@@ -239,6 +239,19 @@ struct end_note {
     uint64_t offset;
 };
 
+/* How far a segment was read for the commit of a time: frames before `at` are older than time_ms,
+ * the one there has something as old as next_ms, the first that is not older. */
+struct time_mark {
+    uint64_t segment; /* 0: none */
+    uint32_t generation;
+    uint64_t used; /* of the segment; next_ms UINT64_MAX: all of that was older */
+    uint64_t time_ms;
+    uint64_t next_ms;
+    uint64_t at;
+    uint64_t commit; /* the newest that is older than next_ms */
+};
+#define TIME_MARKS 8u /* periods that are asked for in turn, before one is forgotten */
+
 struct byte_mark {
     uint64_t commit;
     uint64_t bytes;
@@ -302,6 +315,8 @@ struct log {
     struct tail_frame *tail_newest;
     size_t tail_bytes;
     struct log_follower *followers;
+    struct time_mark time_marks[TIME_MARKS]; /* log_commit_before's */
+    size_t time_mark_next;                   /* that is forgotten */
     uint64_t trim_commit;
     struct byte_mark *marks; /* how many bytes were written up to a commit, about every MARK_BYTES,
                                 oldest first */

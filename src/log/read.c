@@ -345,54 +345,112 @@ static bool is_from_time(const struct segment *segment, uint64_t time_ms)
     return is_empty(segment) || segment->last_time_ms >= time_ms;
 }
 
-struct before_time {
-    uint64_t time_ms;
-    uint64_t commit;
-};
-
 static enum err note_before(void *arg, const struct log_record *record, uint32_t offset)
 {
-    struct before_time *before = arg;
+    struct time_mark *mark = arg;
     (void)offset;
-    before->commit = record->time_ms < before->time_ms ? record->commit : before->commit;
+    if (record->time_ms < mark->time_ms) {
+        mark->commit = record->commit;
+    } else if (mark->next_ms == UINT64_MAX) {
+        mark->next_ms = record->time_ms;
+    }
     return OK;
 }
 
-/* In a cleaned file that is the newest one that is left. */
+/* From where the mark stands to the first frame that is not older, or to what cannot be read. */
+static void read_until(struct frame_reader *reader, struct time_mark *mark)
+{
+    struct frame_header header;
+    struct bytes payload;
+    while (mark->at < mark->used && frame_reader_at(reader, mark->at, &header, &payload) == OK) {
+        if (header.time_ms >= mark->time_ms) {
+            mark->next_ms = header.time_ms;
+            return;
+        }
+        if (header.kind == FRAME_KEPT) {
+            IGNORE(frame_walk(&header, payload, note_before, mark)); /* as far as it goes */
+        } else if (header.kind != FRAME_SUMMARY && header.commit_count > 0) {
+            mark->commit = header.first_commit + header.commit_count - 1;
+        }
+        if (mark->next_ms != UINT64_MAX) {
+            return;
+        }
+        mark->at += sectors_of(HEADER + (uint64_t)header.payload_len);
+    }
+}
+
+/* The mark that spares the most reading; else one to be made anew. Under the mutex. */
+static struct time_mark *find_mark(struct log *log, const struct segment *boundary,
+                                   uint64_t time_ms)
+{
+    struct time_mark *found = NULL;
+    for (size_t i = 0; i < TIME_MARKS; i++) {
+        struct time_mark *mark = &log->time_marks[i];
+        bool usable = mark->segment == boundary->number &&
+                      mark->generation == boundary->generation && mark->time_ms <= time_ms;
+        found = usable && (found == NULL || mark->time_ms > found->time_ms) ? mark : found;
+    }
+    return found;
+}
+
+static bool answers(const struct time_mark *mark, const struct segment *boundary, uint64_t time_ms)
+{
+    return mark->next_ms == UINT64_MAX ? mark->used == boundary->used : time_ms <= mark->next_ms;
+}
+
+static void keep_mark(struct log *log, const struct time_mark *made)
+{
+    pthread_mutex_lock(&log->mutex);
+    const struct segment boundary = {.number = made->segment, .generation = made->generation};
+    struct time_mark *place = find_mark(log, &boundary, made->time_ms);
+    if (place == NULL) {
+        place = &log->time_marks[log->time_mark_next++ % TIME_MARKS];
+    }
+    *place = *made;
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* In a cleaned file that is the newest one that is left. It is asked again and again of a time that
+ * went on a little: what is known of the segment where that lies is kept, so that nothing is read
+ * while nothing grows old. */
 uint64_t log_commit_before(struct log *log, uint64_t time_ms)
 {
     struct segment boundary = {0};
+    struct time_mark mark = {0};
+    bool known = false;
     pthread_mutex_lock(&log->mutex);
     size_t place = segments_bisect(log, is_from_time, time_ms);
     uint64_t commit = place == 0 ? 0 : log->by_number[place - 1]->last_commit;
     bool inside = place < log->segment_count && !is_empty(log->by_number[place]);
     if (inside) {
         boundary = *log->by_number[place];
+        const struct time_mark *found = find_mark(log, &boundary, time_ms);
+        known = found != NULL;
+        mark = known ? *found : mark;
     }
     pthread_mutex_unlock(&log->mutex);
+    if (!inside || (known && answers(&mark, &boundary, time_ms))) {
+        return known ? mark.commit : commit;
+    }
     struct frame_reader reader;
-    struct frame_header header;
-    struct bytes payload;
     char path[4200];
-    if (!inside || segment_measure(log, &boundary) != OK ||
+    if (segment_measure(log, &boundary) != OK ||
         segment_reader(log, &boundary, &reader, path, sizeof(path)) != OK) {
         return commit;
     }
-    for (uint64_t at = 0; at < boundary.used;
-         at += sectors_of(HEADER + (uint64_t)header.payload_len)) {
-        if (frame_reader_at(&reader, at, &header, &payload) != OK || header.time_ms >= time_ms) {
-            break;
-        }
-        if (header.kind == FRAME_KEPT) {
-            struct before_time before = {time_ms, commit};
-            IGNORE(frame_walk(&header, payload, note_before, &before)); /* as far as it goes */
-            commit = before.commit;
-        } else if (header.kind != FRAME_SUMMARY && header.commit_count > 0) {
-            commit = header.first_commit + header.commit_count - 1;
-        }
+    mark = (struct time_mark){.segment = boundary.number,
+                              .generation = boundary.generation,
+                              .used = boundary.used,
+                              .time_ms = time_ms,
+                              .next_ms = UINT64_MAX,
+                              .at = known ? mark.at : 0,
+                              .commit = known ? mark.commit : commit};
+    read_until(&reader, &mark);
+    if (reader.failed == OK) {
+        keep_mark(log, &mark);
     }
     frame_reader_close(&reader);
-    return commit;
+    return mark.commit;
 }
 
 /* ---- following ---- */

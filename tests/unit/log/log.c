@@ -506,6 +506,35 @@ static void times_are_found_in_what_the_view_holds(void)
     CHECK(log_close(log, false) == OK);
 }
 
+/* A second later there is seldom more to know, and then only what comes behind. */
+static void what_was_read_for_a_time_is_not_read_again(void)
+{
+    char path[100];
+    char away[100];
+    struct log_report report;
+    fresh_dir();
+    struct log *log = open_log(0, OK, &report);
+    for (unsigned i = 0; i < 10; i++) {
+        append_at(log, 1000 + 10 * i, 1, 100); /* commit's time is 990 + 10 * commit */
+    }
+    CHECK(log_commit_before(log, 1035) == 4 && log_commit_before(log, 1005) == 1);
+    snprintf(path, sizeof(path), "%s/%020d.log", dir, 1);
+    snprintf(away, sizeof(away), "%s/away", dir);
+    CHECK(rename(path, away) == 0);
+    CHECK(log_commit_before(log, 1036) == 4 && log_commit_before(log, 1040) == 4);
+    CHECK(log_commit_before(log, 1006) == 1 && log_commit_before(log, 1010) == 1);
+    CHECK(log_commit_before(log, 1041) == 0); /* this needs the file */
+    CHECK(rename(away, path) == 0);
+    CHECK(log_commit_before(log, 1041) == 5 && log_commit_before(log, 1011) == 2);
+    CHECK(log_commit_before(log, 5000) == 10 && log_commit_before(log, 1055) == 6);
+    CHECK(rename(path, away) == 0);
+    CHECK(log_commit_before(log, 6000) == 10);
+    CHECK(rename(away, path) == 0);
+    append_at(log, 7000, 1, 100);
+    CHECK(log_commit_before(log, 7000) == 10 && log_commit_before(log, 7001) == 11);
+    CHECK(log_close(log, false) == OK);
+}
+
 static void a_missing_index_is_made_again(void)
 {
     struct log_report report;
@@ -819,6 +848,7 @@ int main(void)
     RUN(a_missing_segment_is_damage);
     RUN(damage_in_what_the_view_holds_is_told_by_reading_it);
     RUN(times_are_found_in_what_the_view_holds);
+    RUN(what_was_read_for_a_time_is_not_read_again);
     RUN(a_missing_index_is_made_again);
     RUN(a_torn_first_frame_of_a_segment_keeps_the_chain);
     RUN(trimmed_segments_go);
