@@ -2,17 +2,8 @@
  * opens holds exactly the records before the first place that is not whole, and nothing is cut off
  * where a whole header still stands behind it; what cannot be opened does not verify either; after
  * that it takes commits, reads its streams, and comes back. */
-#include "fuzz.h"
-#include "log/log_priv.h"
+#include "log/files.h"
 
-#include "base/note.h"
-#include "sys/file.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#define LOG_ID 0x1234567890abcdefu
 #define SEGMENTS_MAX 3u
 #define FRAMES_MAX 16u
 #define RECORDS_MAX 160u
@@ -44,8 +35,6 @@ struct made_log {
     bool odd_index; /* an index whose checksum is right and nothing else */
     bool damaged;
 };
-
-static char dir[64];
 
 /* ---- making ---- */
 
@@ -98,7 +87,6 @@ static void add_data(struct made_log *made, size_t segment)
     made->time_ms += fuzz_below(made->input, 3);
     for (uint32_t i = 0; i < commits; i++) {
         uint32_t count = 1 + (uint32_t)fuzz_below(made->input, 3);
-        buf_add_varint(&payload, count);
         for (uint32_t j = 0; j < count; j++) {
             struct log_record record = {.commit = made->next_commit + i,
                                         .index = j,
@@ -110,11 +98,7 @@ static void add_data(struct made_log *made, size_t segment)
                                         .body = fuzz_bytes(made->input, 24)};
             HOLDS(made->record_count < RECORDS_MAX);
             made->records[made->record_count++] = record;
-            buf_add_byte(&payload, record.kind);
-            buf_add_u64(&payload, record.key_hash);
-            buf_add_varint(&payload, record.stream);
-            buf_add_varint(&payload, record.body.len);
-            buf_add(&payload, record.body);
+            put_record(&payload, &record);
         }
     }
     add_frame(made, segment, FRAME_DATA, buf_bytes(&payload), commits);
@@ -241,41 +225,10 @@ static void path_of(char *out, size_t room, size_t segment)
     snprintf(out, room, "%s/%020zu.log", dir, segment + 1);
 }
 
-static void write_file(const char *path, struct bytes data)
-{
-    FILE *file = fopen(path, "wb");
-    HOLDS(file != NULL && (data.len == 0 || fwrite(data.ptr, data.len, 1, file) == 1));
-    HOLDS(fclose(file) == 0);
-}
-
-static void remove_name(void *arg, const char *name)
-{
-    char path[320];
-    (void)arg;
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    unlink(path);
-}
-
-static void remove_dir(void)
-{
-    HOLDS(directory_list(dir, remove_name, NULL) == OK);
-    rmdir(dir);
-}
-
 static void write_log(const struct made_log *made)
 {
     char path[100];
-    char id[24];
-    if (dir[0] == 0) {
-        snprintf(dir, sizeof(dir), "/dev/shm/fuzz-recover-XXXXXX");
-        HOLDS(mkdtemp(dir) != NULL);
-        atexit(remove_dir);
-        note_threshold = NOTE_ERROR + 1;
-    }
-    HOLDS(directory_list(dir, remove_name, NULL) == OK);
-    snprintf(path, sizeof(path), "%s/id", dir);
-    snprintf(id, sizeof(id), "%016llx", (unsigned long long)LOG_ID);
-    write_file(path, bytes_of(id, 16));
+    fresh_dir();
     for (size_t i = 0; i < made->segment_count; i++) {
         path_of(path, sizeof(path), i);
         if (!made->missing[i]) {
@@ -292,13 +245,6 @@ struct expecting {
     size_t end;
     bool wrong;
 };
-
-static bool same_record(const struct log_record *a, const struct log_record *b)
-{
-    return a->commit == b->commit && a->index == b->index && a->count == b->count &&
-           a->time_ms == b->time_ms && a->stream == b->stream && a->key_hash == b->key_hash &&
-           a->kind == b->kind && bytes_equal(a->body, b->body);
-}
 
 static enum err expect_record(void *arg, const struct log_record *record)
 {
@@ -351,20 +297,6 @@ static void expect_stream(struct log *log, const struct made_log *made, size_t e
     HOLDS(read.at_end && (made->odd_index || at == end));
 }
 
-static struct log *open_log(uint64_t flushed, enum err *err, struct log_report *report)
-{
-    struct log *log = NULL;
-    const struct log_options options = {.dir = dir,
-                                        .segment_bytes = SEGMENT_LEAST,
-                                        .tail_bytes = 65536,
-                                        .flushed = flushed,
-                                        .buffered = true};
-    *err = log_open(&options, &log, report);
-    HOLDS(*err == OK || *err == ERR_DAMAGED);
-    HOLDS(*err == OK || (report->reason[0] != 0 && report->file[0] != 0));
-    return log;
-}
-
 /* One more commit, which must be there after the next start. */
 static void append(struct log *log, struct made_log *made, size_t *end)
 {
@@ -395,7 +327,7 @@ static void use_log(struct log *log, struct made_log *made, size_t end)
     }
     append(log, made, &end);
     HOLDS(log_close(log, !made->damaged && fuzz_bool(made->input)) == OK);
-    log = open_log(0, &err, &report);
+    err = open_log_at(0, &log, &report);
     /* A byte that was changed in a segment made ahead is seen only behind what went into it. */
     HOLDS(err == OK && (!report.torn_end || made->damaged));
     expect_replay(log, made, end);
@@ -412,6 +344,7 @@ static void check_log(struct made_log *made)
     uint64_t flushed =
         fuzz_below(made->input, 4) == 1 ? fuzz_below(made->input, made->next_commit + 1) : 0;
     struct expecting expecting = {.made = made, .end = end};
+    struct log *log;
     enum err err;
     write_log(made);
     if (made->missing[0]) {
@@ -422,7 +355,7 @@ static void check_log(struct made_log *made)
     /* Without its first frame the log may be one whose beginning was trimmed. */
     bool begins = broken > 0;
     HOLDS(verified != OK || !begins || (!expecting.wrong && expecting.next == end));
-    struct log *log = open_log(flushed, &err, &report);
+    err = open_log_at(flushed, &log, &report);
     HOLDS(made->damaged || flushed >= made->next_commit || err == OK);
     if (flushed > 0) {
         if (err == OK) {
