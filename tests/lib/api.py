@@ -232,8 +232,8 @@ def check_answer(headers, body):
     assert int(headers["Content-Length"]) == len(body)
 
 
-def wait_until(condition):
+def wait_until(condition, seconds=WAIT_S):
     """Asks again until it holds: for states that DynamoDB reaches on its own."""
-    end = time.monotonic() + WAIT_S
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come true"

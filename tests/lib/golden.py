@@ -8,6 +8,7 @@ import base64
 import subprocess
 import tarfile
 
+import api
 import chat
 import headwater
 
@@ -102,6 +103,46 @@ def fill(server):
     bob.send(conversation, "Hello yourself")
     bob.read(conversation, 3)
     return asked
+
+
+def fill_over_time(server):
+    """What comes only with time: a stream that is closed and another opened in its table, items that expire one day, records
+    that have grown old, and segments that were cleaned without them."""
+    create(server, "reopened", "KEYS_ONLY")
+    ok(server, "PutItem", TableName="reopened", Item={"h": {"S": "before"}})
+    ok(server, "UpdateTable", TableName="reopened", StreamSpecification={"StreamEnabled": False})
+    api.wait_until(lambda: ok(server, "DescribeTable", TableName="reopened")["Table"]["TableStatus"] == "ACTIVE")
+    ok(server, "PutItem", TableName="reopened", Item={"h": {"S": "between"}})
+    ok(server, "UpdateTable", TableName="reopened", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    api.wait_until(lambda: ok(server, "DescribeTable", TableName="reopened")["Table"]["TableStatus"] == "ACTIVE")
+    ok(server, "PutItem", TableName="reopened", Item={"h": {"S": "after"}})
+    create(server, "expiring")
+    ok(server, "UpdateTimeToLive", TableName="expiring", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
+    ok(server, "PutItem", TableName="expiring", Item={"h": {"S": "one day"}, "until": {"N": "4102444800"}})
+    create(server, "brief", "NEW_AND_OLD_IMAGES")
+    arn = ok(server, "DescribeTable", TableName="brief")["Table"]["TableArn"]
+    ok(server, "TagResource", ResourceArn=arn, Tags=[{"Key": "headwater:stream-retention", "Value": "1m"}])
+    for number in range(40):
+        ok(server, "PutItem", TableName="brief", Item={"h": {"S": f"brief {number % 4}"}, "t": {"S": f"{number} " * 8000}})
+        ok(server, "PutItem", TableName="simple", Item={"h": {"S": f"kept {number % 4}"}, "t": {"S": f"{number} " * 40}})
+    print("waiting until records of a minute have grown old", flush=True)
+    api.wait_until(lambda: dead(server, "brief") and list(server.data.glob("log/*-*.log")), 240)
+    asked = [("reopened", {"h": {"S": name}}) for name in ("before", "between", "after")]
+    asked += [("expiring", {"h": {"S": "one day"}})]
+    return asked + [(table, {"h": {"S": f"{name} {number}"}}) for table, name in (("brief", "brief"), ("simple", "kept"))
+                    for number in range(4)]
+
+
+def dead(server, table):
+    """Is all of its stream gone?"""
+    arn = ok(server, "DescribeTable", TableName=table)["Table"]["LatestStreamArn"]
+    for shard in ok(server, "DescribeStream", streams=True, StreamArn=arn)["StreamDescription"]["Shards"]:
+        iterator = ok(server, "GetShardIterator", streams=True, StreamArn=arn, ShardId=shard["ShardId"],
+                      ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        status, page = server.call("GetRecords", {"ShardIterator": iterator}, "DynamoDBStreams_20120810")
+        if status != 200 or page["Records"]:  # it may have been trimmed since
+            return False
+    return True
 
 
 def pack(server, archive):
