@@ -295,13 +295,13 @@ struct log {
     size_t segment_count;
     size_t segment_cap;
     uint64_t disk_bytes;   /* sum of their sizes */
-    bool unfit;            /* the budget had no room for the newest preparation */
-    bool over_budget;      /* nor for the newest that log_append waited for */
     uint64_t removals;     /* segments that went: what was said of segments before may be wrong */
     uint64_t settled;      /* no segment below this number wants its index */
     uint64_t wanted_bytes; /* least size of the next segment to prepare */
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
     _Atomic bool awaited;  /* somebody waits for a segment: it is made without pauses */
+    bool unfit;            /* the budget had no room for the newest preparation */
+    bool over_budget;      /* nor for the newest that log_append waited for */
     bool removal_unsynced; /* nothing more may be removed */
     bool closing;
     bool worker_running;
