@@ -88,47 +88,6 @@ enum err file_close(int fd)
     return fd < 0 || close(fd) == 0 ? OK : failed("close", "");
 }
 
-enum err file_read(int fd, void *out, size_t len, uint64_t offset, size_t *got)
-{
-    uint8_t *next = out;
-    size_t done = 0;
-    while (done < len) {
-        ssize_t n = pread(fd, next + done, len - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return failed_fd("pread", fd);
-        }
-        if (n == 0) {
-            break;
-        }
-        done += (size_t)n;
-    }
-    *got = done;
-    return OK;
-}
-
-enum err file_read_resident(int fd, void *out, size_t len, uint64_t offset)
-{
-    struct iovec part = {out, len};
-    return preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)len ? OK : ERR_INCOMPLETE;
-}
-
-enum err file_open_aside(const char *path, int *out, bool *direct)
-{
-    int fd;
-    do {
-        fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
-    } while (fd < 0 && errno == EINTR);
-    *direct = fd >= 0;
-    if (fd < 0) {
-        return file_open(path, FILE_READ, out);
-    }
-    *out = fd;
-    return OK;
-}
-
 /* Some volumes open a file for direct access and then refuse to read it so. */
 static bool leave_direct(int fd, bool *direct)
 {
@@ -137,7 +96,8 @@ static bool leave_direct(int fd, bool *direct)
     return flags >= 0 && !*direct;
 }
 
-enum err file_read_aside(int fd, bool *direct, void *out, size_t len, uint64_t offset, size_t *got)
+static enum err read_until(int fd, bool *direct, void *out, size_t len, uint64_t offset,
+                           size_t *got)
 {
     uint8_t *next = out;
     size_t done = 0;
@@ -161,11 +121,43 @@ enum err file_read_aside(int fd, bool *direct, void *out, size_t len, uint64_t o
             }
         }
     }
+    *got = done;
+    return OK;
+}
+
+enum err file_read(int fd, void *out, size_t len, uint64_t offset, size_t *got)
+{
+    bool direct = false;
+    return read_until(fd, &direct, out, len, offset, got);
+}
+
+enum err file_read_resident(int fd, void *out, size_t len, uint64_t offset)
+{
+    struct iovec part = {out, len};
+    return preadv2(fd, &part, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)len ? OK : ERR_INCOMPLETE;
+}
+
+enum err file_open_aside(const char *path, int *out, bool *direct)
+{
+    int fd;
+    do {
+        fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    *direct = fd >= 0;
+    if (fd < 0) {
+        return file_open(path, FILE_READ, out);
+    }
+    *out = fd;
+    return OK;
+}
+
+enum err file_read_aside(int fd, bool *direct, void *out, size_t len, uint64_t offset, size_t *got)
+{
+    TRY(read_until(fd, direct, out, len, offset, got));
     if (!*direct) {
         /* Advice: where it is not taken, pages stay. */
-        (void)posix_fadvise(fd, (off_t)offset, (off_t)done, POSIX_FADV_DONTNEED);
+        (void)posix_fadvise(fd, (off_t)offset, (off_t)*got, POSIX_FADV_DONTNEED);
     }
-    *got = done;
     return OK;
 }
 
