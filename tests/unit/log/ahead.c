@@ -68,6 +68,9 @@ static void who_waits_for_it_ends_them(void)
     atomic_store(&pauses, 0);
     atomic_store(&held, log);
     append_most_of_a_segment(log); /* takes the one that is ready */
+    for (unsigned i = 0; i < 10000 && atomic_load(&pauses) == 0; i++) {
+        usleep(1000);
+    }
     append_most_of_a_segment(log); /* waits for the next */
     CHECK(atomic_load(&pauses) == 1);
     atomic_store(&held, NULL);
