@@ -42,7 +42,7 @@ static enum err refuse_map(struct decode *decode, const struct field *field);
 static enum err refuse_item(struct decode *decode, const struct field *field, struct json value,
                             const struct item_fault *refused);
 static enum err keep_depth(struct decode *decode, const struct field *field, struct json value,
-                           const struct item_fault *refused, struct bytes *out);
+                           const struct item_fault *refused, const struct bytes **out);
 static struct bytes refused_key(struct decode *decode, const struct field *field,
                                 struct json value);
 static enum err refuse_type(struct decode *decode, struct json value, const char *java);
@@ -377,9 +377,13 @@ static enum err refuse_item(struct decode *decode, const struct field *field, st
 }
 
 static enum err keep_depth(struct decode *decode, const struct field *field, struct json value,
-                           const struct item_fault *refused, struct bytes *out)
+                           const struct item_fault *refused, const struct bytes **out)
 {
     struct op_call *call = decode->call;
+    struct bytes *words = arena_alloc(call->arena, sizeof(*words));
+    if (words == NULL) {
+        return ERR_NOMEM;
+    }
     struct bytes key = refused_key(decode, field, value);
     enum err err = key.ptr == NULL ? fault(call, FAULT_VALIDATION, "%s", refused->text)
                                    : fault(call, FAULT_VALIDATION, TEXT_VALUE_OF_KEY, refused->text,
@@ -387,7 +391,8 @@ static enum err keep_depth(struct decode *decode, const struct field *field, str
     if (err != ERR_FAULT) {
         return err;
     }
-    *out = call->fault.message;
+    *words = call->fault.message;
+    *out = words;
     call->fault = (struct fault){0};
     return OK;
 }

@@ -89,8 +89,8 @@ struct field {
     size_t offset;
     size_t given;    /* place of a bool: the member is there; 0: none */
     size_t count;    /* place of a list's size_t */
-    size_t too_deep; /* of FIELD_ITEM: place of a struct bytes, the words about a value nested too
-                        deep, for the operation to tell in its order; 0: told with other values */
+    size_t too_deep; /* of FIELD_ITEM: place of a pointer to struct bytes, what is said of a value
+                        nested too deep: the operation tells it; 0: told with other values */
     int64_t min;     /* of length, count or value; 0: no bound */
     int64_t max;
     const struct enum_set *set;

@@ -152,14 +152,14 @@ struct query_out { /* of Query and Scan */
 enum transact_kind { TRANSACT_PUT = 1, TRANSACT_UPDATE, TRANSACT_DELETE, TRANSACT_CHECK };
 struct transact_action {
     enum transact_kind kind;
+    enum return_values on_condition_failure;
     struct bytes table_name;
     struct bytes item; /* PUT: the item; else the key */
     struct bytes update;
     struct bytes condition;
     struct expression_tokens tokens;
-    enum return_values on_condition_failure;
-    struct bytes deep_values; /* what is said of a value or item nested too deep; ptr NULL: none */
-    struct bytes deep_item;
+    const struct bytes *deep_values; /* what is said of values nested too deep, else NULL */
+    const struct bytes *deep_item;
 };
 struct transact_write_in {
     struct transact_action *actions;

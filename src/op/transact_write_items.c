@@ -301,9 +301,10 @@ static enum err open_step(struct transaction *transaction, struct step *step)
     const struct expression_texts texts = {.condition = action->condition,
                                            .update = action->update};
     struct expression_tokens tokens = action->tokens;
-    struct bytes deep = action->deep_values.ptr != NULL ? action->deep_values : action->deep_item;
-    if (deep.ptr != NULL) {
-        return fault_text(transaction->call, FAULT_VALIDATION, false, deep);
+    const struct bytes *deep =
+        action->deep_values != NULL ? action->deep_values : action->deep_item;
+    if (deep != NULL) {
+        return fault_text(transaction->call, FAULT_VALIDATION, false, *deep);
     }
     if (action->kind == TRANSACT_PUT) {
         if (item_size(action->item) > ITEM_SIZE_MAX) {
