@@ -71,8 +71,8 @@ static void who_waits_for_it_ends_them(void)
     for (unsigned i = 0; i < 10000 && atomic_load(&pauses) == 0; i++) {
         usleep(1000);
     }
-    append_most_of_a_segment(log); /* waits for the next */
-    CHECK(atomic_load(&pauses) == 1);
+    append_most_of_a_segment(log);    /* waits for the next */
+    CHECK(atomic_load(&pauses) <= 2); /* the second one is of the segment after */
     atomic_store(&held, NULL);
     CHECK(log_close(log, true) == OK);
     struct log_report report;
