@@ -9,6 +9,7 @@
 #include "table/table_priv.h"
 
 #include "table/resident.h"
+#include "table/view_check.h"
 #include "table/view_files.h"
 #include "table/view_pace.h"
 #include "table/view_space.h"
@@ -52,6 +53,7 @@ enum err view_open(const struct view_options *options, struct view **out, struct
     atomic_init(&view->expiry_low, UINT64_MAX);
     resident_init();
     view_space_init(options->floor_bytes);
+    view_check_init();
     enum err err = options->to_read ? view_files_check(options->dir, reason, room)
                                     : view_files_prepare(options->dir, reason, room);
     err = err != OK ? err : open_files(view, options, reason, room);
@@ -139,7 +141,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
     char *error = NULL;
     snprintf(text, sizeof(text),
              "env=%s;listeners=" VIEW_SPACE_LISTENER ";create_if_missing=true;"
-             "file_checksum_gen_factory=FileChecksumGenCrc32cFactory;"
+             "file_checksum_gen_factory=" VIEW_CHECKSUM ";"
              "paranoid_checks=true;force_consistency_checks=true;"
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
              "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"

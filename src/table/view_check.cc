@@ -20,6 +20,7 @@ extern "C" {
 #include <rocksdb/db.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/sst_file_reader.h>
+#include <rocksdb/utilities/object_registry.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -93,6 +94,51 @@ std::string checksum_text(uint32_t crc)
     }
     return text;
 }
+
+// RocksDB's own, by its definition and name, with the processor's instruction for it: Debian builds
+// RocksDB without, and then it is a seventh of what a flush costs.
+class Checksum : public FileChecksumGenerator
+{
+  public:
+    void Update(const char *data, size_t n) override
+    {
+        crc_ = hash_crc32c(crc_, bytes_of(data, n));
+    }
+
+    void Finalize() override
+    {
+        text_ = checksum_text(crc_);
+    }
+
+    std::string GetChecksum() const override
+    {
+        return text_;
+    }
+
+    const char *Name() const override
+    {
+        return kStandardDbFileChecksumFuncName;
+    }
+
+  private:
+    uint32_t crc_ = 0;
+    std::string text_;
+};
+
+class Checksums : public FileChecksumGenFactory
+{
+  public:
+    std::unique_ptr<FileChecksumGenerator>
+    CreateFileChecksumGenerator(const FileChecksumGenContext &) override
+    {
+        return std::make_unique<Checksum>();
+    }
+
+    const char *Name() const override
+    {
+        return VIEW_CHECKSUM;
+    }
+};
 
 struct Aside {
     int fd = -1;
@@ -208,6 +254,20 @@ static enum err check_all(view_check *check)
         TRY(judge(check, table.name, err));
     }
     return check_gone(check, gone);
+}
+
+extern "C" void view_check_init(void)
+{
+    static const bool known = [] {
+        ObjectLibrary::Default()->AddFactory<FileChecksumGenFactory>(
+            VIEW_CHECKSUM,
+            [](const std::string &, std::unique_ptr<FileChecksumGenFactory> *made, std::string *) {
+                made->reset(new Checksums());
+                return made->get();
+            });
+        return true;
+    }();
+    (void)known;
 }
 
 extern "C" enum err view_check_files(struct view_check *check)

@@ -14,6 +14,11 @@ extern "C" {
 #include <stddef.h>
 #include <stdint.h>
 
+/* The name of what makes the checksums of whole tables, for RocksDB's option
+ * "file_checksum_gen_factory"; known after view_check_init. */
+#define VIEW_CHECKSUM "headwater-crc32c"
+void view_check_init(void);
+
 enum view_change { VIEW_PUT, VIEW_DELETE, VIEW_DELETE_RANGE };
 
 struct view_check {
