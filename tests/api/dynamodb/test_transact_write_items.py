@@ -367,6 +367,13 @@ def test_an_update_to_32_levels_cancels(api, hashed, keys, kind):
     assert api.get(hashed, pk=keys[0]) == {"pk": keys[0], "a": stored, "b": stored} and api.get(hashed, pk=keys[1]) is None
 
 
+@pytest.mark.parametrize(("levels", "text"), [(1900, VALUE_TOO_DEEP), (6000, "SerializationException"), (1_000_000, "SerializationException")])
+def test_absurd_nesting_of_a_value(api, hashed, levels, text):
+    body = b'{"TransactItems":[{"ConditionCheck":{"TableName":"%s","Key":{"pk":{"S":"a"}},"ConditionExpression":"a = :v",' \
+        b'"ExpressionAttributeValues":{":v":%s{"S":"x"}%s}}}]}' % (hashed.encode(), b'{"L":[' * levels, b"]}" * levels)
+    assert api.refusal("TransactWriteItems", body) == text
+
+
 def test_what_is_stored_or_a_key_of_32_levels_is_refused(api, hashed, keys):
     transact(api, {"Put": {"TableName": hashed, "Item": {"pk": keys[0], "a": nested(31)}}})
     for action in ({"Put": {"TableName": hashed, "Item": {"pk": keys[0], "a": nested(32)}}},
