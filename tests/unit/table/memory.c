@@ -99,26 +99,29 @@ static enum err drop_table(struct task *task, struct reader *reader, struct chan
     return change_delete_table(reader, changes, reader_table(reader, definition.name));
 }
 
-/* Item "k" as it is, looked at so many times. The key has memory of its own. */
+/* Of item "k", in memory of its own, which outlives the tasks. */
+static struct key key_of_k;
+
+static void make_key(struct arena *arena)
+{
+    struct key_fault fault;
+    CHECK(key_from_item(&definition.schema, make_item(arena, "k", 0, 0), arena, &key_of_k,
+                        &fault) == KEY_OK);
+}
+
+/* Item "k" as it is, looked at so many times. */
 static enum err change_to(struct reader *reader, struct changes *changes, struct bytes new_item,
                           unsigned looks)
 {
-    static struct arena keys;
-    struct key key;
-    struct key_fault fault;
     struct bytes old = BYTES_NONE;
     const struct table *table = reader_table(reader, definition.name);
-    arena_fini(&keys);
-    arena_init(&keys, 0);
-    CHECK(key_from_item(&table->schema, make_item(&keys, "k", 0, 0), &keys, &key, &fault) ==
-          KEY_OK);
     for (unsigned i = 0; i < looks; i++) {
-        enum err err = reader_get(reader, table, &key, &old);
+        enum err err = reader_get(reader, table, &key_of_k, &old);
         if (err != OK && err != ERR_NOT_FOUND) {
             return err;
         }
     }
-    return change_item(reader, changes, table, &key, old, new_item, ORIGIN_USER);
+    return change_item(reader, changes, table, &key_of_k, old, new_item, ORIGIN_USER);
 }
 
 static struct bytes item_of_now; /* written by the tasks below */
@@ -173,20 +176,13 @@ static int64_t number_read;
 
 static enum err read_together(struct task *task, struct reader *reader, struct changes *changes)
 {
-    struct key key;
-    struct key_fault fault;
     struct bytes found[1];
-    struct arena keys;
     (void)task;
     (void)changes;
-    arena_init(&keys, 0);
     const struct table *table = reader_table(reader, definition.name);
-    CHECK(key_from_item(&table->schema, make_item(&keys, "k", 0, 0), &keys, &key, &fault) ==
-          KEY_OK);
-    const struct reader_place place = {table, &key};
+    const struct reader_place place = {table, &key_of_k};
     enum err err = reader_get_together(reader, &place, 1, 65536, found);
     number_read = err == OK ? item_number(found[0]) : -1;
-    arena_fini(&keys);
     return err;
 }
 
@@ -195,6 +191,10 @@ static void open_world(struct world *world, bool repeat)
     world_init(world);
     world->options.repeat_evaluation = repeat; /* then the committer finds no memory too */
     world_open(world);
+    keeper_close(world->store->keeper); /* who commit things of their own */
+    world->store->keeper = NULL;
+    expirer_close(world->store->expirer);
+    world->store->expirer = NULL;
 }
 
 static void tables_are_changed_whole_or_not_at_all(bool repeat)
@@ -219,6 +219,7 @@ static void items_are_changed_whole_or_not_at_all(bool repeat)
     struct arena items;
     open_world(&world, repeat);
     arena_init(&items, 0);
+    make_key(&items);
     seat_init(&seat, world.store);
     CHECK(store_ensure_table(world.store, &definition) == OK);
     item_of_now = make_item(&items, "k", 4000000000, 100);
