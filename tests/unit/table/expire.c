@@ -154,7 +154,7 @@ static void rows_are_those_of_the_items(void)
 
 static void put_many(struct seat *seat)
 {
-    static char keys[MANY][8];
+    static char keys[MANY][12];
     static struct job jobs[MANY / ACTIONS_MAX];
     memset(jobs, 0, sizeof(jobs));
     for (int i = 0; i < MANY; i++) {
@@ -287,7 +287,7 @@ static void a_stop_leaves_what_is_due_for_later(void)
 
 struct race {
     struct store *store;
-    char keys[RACERS][8];
+    char keys[RACERS][12];
     bool kept[RACERS]; /* it was there still when it was given more time */
 };
 
