@@ -293,7 +293,7 @@ static void scrub(struct life *life)
 {
     struct store_scrub state = {.running = 1};
     store_scrub_start(life->world.store, 1u << 30);
-    for (int tries = 0; state.running != 0 && tries < 5000; tries++) {
+    for (int tries = 0; state.running != 0 && tries < 60000; tries++) {
         thread_pause_ms(1);
         store_scrub_state(life->world.store, &state);
     }
