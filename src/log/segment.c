@@ -13,9 +13,8 @@
 #include <stdio.h>
 
 #define FILL_CHUNK (256u << 10)
-#define FILL_PAUSE_MS                                                                              \
-    1u               /* between chunks, so that commits have disk and processor for themselves */
-#define RETRY_MS 200 /* a full disk is looked at again */
+#define FILL_PAUSE_MS 1u /* between chunks: commits have disk and processor for themselves */
+#define RETRY_MS 200     /* a full disk is looked at again */
 
 static void worker_run(void *arg);
 static struct segment *first_ready(const struct log *log);
