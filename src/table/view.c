@@ -126,6 +126,8 @@ void view_close(struct view *view)
  * - env: reads that do not wait (resident.h).
  * - file_checksum_gen_factory: the manifest holds a checksum of each whole table (view_check.cc).
  * - max_bgerror_resume_count=0: no write after an error before the process has started again.
+ * - avoid_unnecessary_blocking_io: what a killed compaction left, perhaps a gigabyte, is removed
+ *   beside a start and not before it; so is a memtable that nobody needs any more.
  * - max_background_jobs=4 gives one flush at a time.
  * - target_file_size_base: each sorted run is one file. Where there are more, RocksDB 7.8 forgets
  *   an error in the first block of the next one, and compaction drops the rest of the run.
@@ -144,6 +146,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
              "file_checksum_gen_factory=" VIEW_CHECKSUM ";"
              "paranoid_checks=true;force_consistency_checks=true;"
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
+             "avoid_unnecessary_blocking_io=true;"
              "allow_concurrent_memtable_write=false;enable_write_thread_adaptive_yield=false;"
              "write_buffer_size=%llu;max_write_buffer_number=6;"
              "compaction_style=kCompactionStyleUniversal;target_file_size_base=1T;"
