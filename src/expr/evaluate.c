@@ -506,6 +506,16 @@ enum err expr_update(const struct expr *expr, const struct expr_binding *binding
     return cut_item(result->item, &fragments, arena, &result->updated_new);
 }
 
+bool expr_update_adds(const struct expr *expr)
+{
+    bool adds = false;
+    for (size_t i = 0; i < expr->action_count; i++) {
+        enum action_kind kind = expr->actions[i].kind;
+        adds |= kind == ACTION_SET || kind == ACTION_ADD;
+    }
+    return adds;
+}
+
 /* ---- the charge of an update ---- */
 
 static size_t step_size(const struct place *place, size_t i)

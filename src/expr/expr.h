@@ -84,6 +84,8 @@ struct expr_update_result {
 MUST_USE enum err expr_update(const struct expr *expr, const struct expr_binding *binding,
                               struct bytes old, bool existed, struct arena *arena,
                               struct expr_update_result *result, struct expr_fault *fault);
+/* Has it a SET or ADD? One without makes no item that is not there. */
+bool expr_update_adds(const struct expr *expr);
 /* The charge of AWS-DETAILS section 4, which may not pass 400 KB. */
 size_t expr_update_charge(const struct expr *expr, const struct expr_binding *binding);
 

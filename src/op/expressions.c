@@ -127,6 +127,9 @@ enum err expressions_update(struct reader *reader, const struct expressions *exp
         memcpy(refused->text, TEXT_UPDATE_TOO_BIG, sizeof(TEXT_UPDATE_TOO_BIG));
         return ERR_FAULT;
     }
+    if (!existed && !expr_update_adds(expressions->update)) {
+        *result = (struct expr_update_result){0};
+    }
     return OK;
 }
 

@@ -96,6 +96,7 @@ def test_writes_that_change_nothing_leave_no_record(api):
     api.call("UpdateItem", UpdateExpression="ADD s :v", ExpressionAttributeValues={":v": {"SS": ["a"]}}, **call)
     api.call("UpdateItem", UpdateExpression="DELETE s :v", ExpressionAttributeValues={":v": {"SS": ["c"]}}, **call)
     api.call("DeleteItem", TableName=table, Key={"pk": {"S": "nobody"}})
+    api.call("UpdateItem", TableName=table, Key={"pk": {"S": "nobody"}}, UpdateExpression="REMOVE nope")
     with pytest.raises(Refused):
         api.call("DeleteItem", ConditionExpression="attribute_not_exists(pk)", **call)
     api.call("TransactWriteItems", TransactItems=[

@@ -296,3 +296,19 @@ def test_300_operators(api, hashed, key):
                        ExpressionAttributeValues={":v": n(1)},
                        UpdateExpression="SET " + three_hundred + ", #300=:v+:v") == \
         UPDATE + "The expression contains too many operators; operator count: 301"
+
+
+TAKES_AWAY = [("REMOVE b", None), ("REMOVE a, b", None), ("DELETE b :s", {":s": {"SS": ["x"]}}), ("REMOVE a DELETE b :s", {":s": {"SS": ["x"]}})]
+
+
+@pytest.mark.parametrize("expression, values", TAKES_AWAY)
+def test_an_update_that_only_takes_away_makes_no_item(api, hashed, key, expression, values):
+    more = {"ConditionExpression": "attribute_not_exists(pk)"}
+    for wanted in ("ALL_NEW", "UPDATED_NEW", "ALL_OLD", "UPDATED_OLD", "NONE"):
+        assert update(api, hashed, key, expression, values, ReturnValues=wanted, **more) == {}
+    action = {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": expression, **({"ExpressionAttributeValues": values} if values else {})}
+    assert api.call("TransactWriteItems", TransactItems=[{"Update": action}]) == {}
+    assert api.get(hashed, pk=key) is None
+    assert update(api, hashed, key, expression + " SET c = :v", {**(values or {}), ":v": S}, ReturnValues="ALL_NEW")["Attributes"] == {"pk": key, "c": S}
+    assert update(api, hashed, key, expression + ", c" if expression.startswith("REMOVE") and values is None else "REMOVE c") == {}
+    assert api.get(hashed, pk=key) == {"pk": key}
