@@ -7,7 +7,11 @@
  * expiry was switched on are made here, a chunk at a time; each chunk's record tells how far it is,
  * so that it goes on from there after a restart. Whatever is written meanwhile has its row by its
  * own record, so the two may overlap and need no order (table I14). */
+#include "item/number.h"
 #include "table/table_priv.h"
+
+#include <math.h>
+#include <stdlib.h>
 
 #define SWEEP_EVERY_MS 500
 #define SWEEP_COUNT_MAX 64u
@@ -15,6 +19,7 @@
 #define FILL_VISITS_MAX 4096u
 #define FILL_BYTES_MAX (4u << 20)
 #define FILL_CHUNKS_MAX 32u /* of a table, before the others have their turn */
+#define FRACTION_MAX 1e15   /* seconds that a double holds with a part of one */
 #define TOO_OLD_S ((uint64_t)5 * 365 * 24 * 3600) /* DynamoDB leaves those alone */
 
 struct expirer {
@@ -90,17 +95,35 @@ static void run_expirer(void *arg)
     }
 }
 
+/* The first whole second at which such a time has come; 0: there is none. */
+static uint64_t second_of(struct value value)
+{
+    int64_t whole = 0;
+    char text[NUMBER_TEXT_MAX + 1];
+    struct buf out;
+    if (value.tag != VALUE_N) {
+        return 0;
+    }
+    if (value_i64(value, &whole)) {
+        return whole > 0 ? (uint64_t)whole : 0;
+    }
+    buf_init(&out, sizeof(text) - 1);
+    number_add_text(&out, value.body);
+    snprintf(text, sizeof(text), "%.*s", (int)out.len, (const char *)out.ptr);
+    double seconds = out.failed ? 0 : strtod(text, NULL);
+    buf_fini(&out);
+    return seconds > 0 && seconds < FRACTION_MAX ? (uint64_t)ceil(seconds) : 0;
+}
+
 bool item_expires(const struct table *table, struct bytes item, uint64_t *second)
 {
     struct value value;
-    int64_t number = 0;
-    if (table->expiry_id == 0 || item.len == 0 ||
-        !item_get(item, table->expiry_attribute, &value) || value.tag != VALUE_N ||
-        !value_i64(value, &number) || number <= 0) {
-        return false;
+    uint64_t found = 0;
+    if (table->expiry_id != 0 && item.len > 0 && item_get(item, table->expiry_attribute, &value)) {
+        found = second_of(value);
     }
-    *second = (uint64_t)number;
-    return true;
+    *second = found > 0 ? found : *second;
+    return found > 0;
 }
 
 /* A stop does not wait for all that is due: no further batch is begun. */

@@ -113,13 +113,13 @@ def test_only_numbers_of_seconds_that_have_come_expire(api):
     expire(api, table)
     due = now() - 5
     kept = {"text": {"S": str(due)}, "set": {"NS": [str(due)]}, "map": {"M": {"ttl": n(due)}}, "list": {"L": [n(due)]}, "null": {"NULL": True},
-            "later": n(now() + 3600), "ms": n(due * 1000), "zero": n(0), "negative": n(-due), "fraction": n(f"{due}.5"), "large": n("9" * 38),
+            "later": n(now() + 3600), "ms": n(due * 1000), "zero": n(0), "negative": n(-due), "later fraction": n(f"{now() + 3600}.25"), "less than one": n("0.5"), "large": n("9" * 38),
             "huge": n("1E+125"), "ancient": n(due - 5 * 365 * DAY_S - 60)}
     for key, value in kept.items():
         put(api, table, key, ttl=value)
     put(api, table, "none")
     put(api, table, "other", until=n(due))
-    gone = {"now": n(due), "exponent": n(f"{due}E0"), "five years": n(due - 5 * 365 * DAY_S + 3600)}
+    gone = {"now": n(due), "fraction": n(f"{due}.5"), "small fraction": n(f"{due}.000000001"), "exponent": n(f"{due}E0"), "five years": n(due - 5 * 365 * DAY_S + 3600)}
     for key, value in gone.items():
         put(api, table, key, ttl=value)
     wait_until(lambda: keys(api, table) == sorted([*kept, "none", "other"]))
