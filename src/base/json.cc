@@ -1,6 +1,7 @@
 // simdjson's DOM behind the C interface of json.h. A struct json is simdjson's
 // own reference into its tape (document and index), so reading costs what simdjson costs. The text
 // is copied once, to give it the padding simdjson wants.
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -357,6 +358,14 @@ void json_add_string(struct buf *buf, struct bytes text)
     buf_add_byte(buf, '"');
 }
 
+// The fewest digits that read back as the same.
+static void add_number(struct buf *buf, double number)
+{
+    char text[32];
+    const char *end = std::to_chars(text, text + sizeof(text), number).ptr;
+    buf_add(buf, bytes_of(text, static_cast<size_t>(end - text)));
+}
+
 void json_add_value(struct buf *buf, struct json value)
 {
     struct json_iter iter;
@@ -377,7 +386,7 @@ void json_add_value(struct buf *buf, struct json value)
         buf_printf(buf, "%lld", static_cast<long long>(json_integer(value)));
         return;
     case JSON_NUMBER:
-        buf_printf(buf, "%.17g", json_number(value));
+        add_number(buf, json_number(value));
         return;
     case JSON_STRING:
         json_add_string(buf, json_string(value));

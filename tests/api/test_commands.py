@@ -93,6 +93,7 @@ def test_tables_on_a_terminal(music):
     shown = on_terminal(music, "table", "describe", "Music")
     assert "TableStatus                ACTIVE\n" in shown and '"Artist"' in shown
     assert "DeletionProtectionEnabled  false\n" in shown
+    assert re.search(r"CreationDateTime +\d+(\.\d{1,3})?\n", shown)  # milliseconds, as on the wire
 
 
 @pytest.mark.parametrize("control", ["\x1b[31m", "\x07", "\r", "\n", "\x7f", "\x9b31m", "\x9d0;title\x9c"])
