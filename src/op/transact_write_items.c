@@ -335,12 +335,13 @@ static enum err find_keys(struct transaction *transaction)
         enum err err =
             expressions_check_schema(transaction->call, &step->expressions, &step->table->schema);
         if (err == ERR_FAULT) {
-            err = refuse_step(transaction, i, "ValidationError", transaction->call->fault.message,
-                              BYTES_NONE);
+            TRY(refuse_step(transaction, i, "ValidationError", transaction->call->fault.message,
+                            BYTES_NONE));
+            return cancel(transaction);
         }
         TRY(err);
     }
-    return transaction->cancellations.reasons != NULL ? cancel(transaction) : OK;
+    return OK;
 }
 
 static void find_key(const struct transaction *transaction, struct step *step)
@@ -353,14 +354,14 @@ static void find_key(const struct transaction *transaction, struct step *step)
                         : key_from_exact(schema, item, arena, &step->key, &step->refused);
 }
 
-/* A key of the wrong make or too long cancels, told for every such action; an empty one is a fault
- * of the call. */
+/* A key of the wrong make or too long cancels, told for the first such action only; an empty one is
+ * a fault of the call. */
 static enum err check_key(struct transaction *transaction, size_t index)
 {
     struct op_call *call = transaction->call;
     const struct step *step = &transaction->steps[index];
     bool cancels = step->refusal != KEY_EMPTY && step->refusal != KEY_NOMEM;
-    if (step->refusal == KEY_OK) {
+    if (step->refusal == KEY_OK || (cancels && transaction->cancellations.reasons != NULL)) {
         return OK;
     }
     enum err err =
