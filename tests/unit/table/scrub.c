@@ -275,7 +275,7 @@ static void no_row_differs_while_they_are_written(void)
     put_keys(&seat, KEYS, 1);
     struct writing writing = {.store = world.store};
     thread_start(&thread, ROLE_WORKER, "writer", write_on, &writing);
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < 200; i++) {
         struct store_scrub state = scrub_of(&world);
         CHECK(state.damages == 0 && state.rows > 0);
     }
