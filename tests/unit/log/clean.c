@@ -440,7 +440,8 @@ static void a_reader_whose_file_was_cleaned_looks_again(void)
 
 /* Old files, beside: put back, they are what a kill leaves between the new one's name and their
  * removal. */
-static struct log *removed_from; /* cleaned while its oldest file is removed; NULL: it was */
+static struct log
+    *_Atomic removed_from; /* cleaned while its oldest file is removed; NULL: it was */
 
 /* After the file went, before its directory is synced. */
 static void clean_while_removing(const char *path)
