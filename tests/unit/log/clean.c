@@ -438,10 +438,8 @@ static void a_reader_whose_file_was_cleaned_looks_again(void)
     CHECK(log_close(log, true) == OK);
 }
 
-/* Old files, beside: put back, they are what a kill leaves between the new one's name and their
- * removal. */
-static struct log
-    *_Atomic removed_from; /* cleaned while its oldest file is removed; NULL: it was */
+/* Cleaned while its oldest file is removed; NULL: it was. */
+static struct log *_Atomic removed_from;
 
 /* After the file went, before its directory is synced. */
 static void clean_while_removing(const char *path)
@@ -494,6 +492,8 @@ static void a_segment_that_is_being_removed_is_not_cleaned(void)
     CHECK(log_close(log, true) == OK);
 }
 
+/* Old files, beside: put back, they are what a kill leaves between the new one's name and their
+ * removal. */
 static void leftovers_of_a_kill_are_removed(void)
 {
     for (unsigned pattern = 0; pattern < 3; pattern++) {
