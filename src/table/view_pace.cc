@@ -56,10 +56,13 @@ class Table : public FSWritableFileOwnerWrapper
     void pause(size_t bytes)
     {
         uint64_t now = clock_mono_ns();
+        if (!calm.load(std::memory_order_relaxed)) {
+            due_ns_ = now; // what was written in a hurry is not waited for later
+            return;
+        }
         due_ns_ = std::max(due_ns_, now) + bytes * 1000000000 / kBytesPerSecond;
-        uint64_t early = due_ns_ - now;
-        if (early >= kMillisecond && calm.load(std::memory_order_relaxed)) {
-            std::this_thread::sleep_for(std::chrono::nanoseconds(early));
+        if (due_ns_ - now >= kMillisecond) {
+            std::this_thread::sleep_for(std::chrono::nanoseconds(due_ns_ - now));
         }
     }
 
