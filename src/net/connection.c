@@ -184,7 +184,7 @@ void connection_flush(struct connection *connection)
         return;
     }
     crowd_count_unsent(connection);
-    crowd_relieve(connection->loop);
+    crowd_relieve(connection->loop, 1);
     if (connection->closed || connection->writing) {
         return;
     }
@@ -200,15 +200,19 @@ void connection_flush(struct connection *connection)
 void connection_answered(struct connection *connection)
 {
     crowd_count_unsent(connection);
-    if (crowd_has_room(connection->loop, TURN_TIMES) || !send_out(connection)) {
-        return;
+    crowd_relieve(connection->loop, TURN_TIMES);
+    if (connection->closed) {
+        connection->state = CONNECTION_CLOSING; /* for whoever is at its requests now */
     }
-    crowd_count_unsent(connection);
-    if (!crowd_has_room(connection->loop, TURN_TIMES)) {
-        figure_add(&connection->loop->slow_closed, 1);
-        connection->state = CONNECTION_CLOSING;
-        connection_close(connection);
+}
+
+bool connection_offer(struct connection *connection)
+{
+    bool waits = connection->out.len > 0 && connection->writing == NULL;
+    if (waits && send_out(connection)) {
+        crowd_count_unsent(connection);
     }
+    return waits;
 }
 
 /* A write that could not be finished at once. */
@@ -245,6 +249,7 @@ static bool send_buf(struct connection *connection, struct buf *out)
         return drop(connection);
     }
     figure_add(&connection->loop->bytes_out, out->len);
+    connection->given += sent > 0 ? (size_t)sent : 0;
     if (sent >= 0 && (size_t)sent == out->len) {
         if (out->cap > KEEP_BYTES) {
             buf_fini(out);
@@ -263,15 +268,17 @@ static bool send_rest(struct connection *connection, struct buf *out, size_t sen
     buf_init(out, out->max);
     uv_buf_t rest =
         uv_buf_init((char *)pending->data.ptr + sent, (unsigned)(pending->data.len - sent));
-    connection->writing = true;
+    connection->writing = pending;
     connection->writing_len = rest.len;
-    connection->writing_behind = kernel_queue(connection);
-    connection->taken = 0;
+    connection->taken = connection_taken(connection);
+    connection->taken_before = connection->taken;
+    connection->given += rest.len;
     connection->writing_since_ms = uv_now(&connection->loop->uv);
-    connection->write_pace = (struct pace){.since_ms = connection->writing_since_ms};
+    connection->write_pace = (struct pace){connection->writing_since_ms, connection->taken};
     if (uv_write(&pending->write, (uv_stream_t *)&connection->tcp, &rest, 1, on_written) == 0) {
         return true;
     }
+    connection->writing = NULL;
     buf_fini(&pending->data);
     mem_free(pending);
     return drop(connection);
@@ -283,9 +290,8 @@ static void on_written(uv_write_t *write, int status)
     struct connection *connection = write->data;
     buf_fini(&pending->data);
     mem_free(pending);
-    connection->writing = false;
+    connection->writing = NULL;
     connection->writing_len = 0;
-    connection->takes_answers |= status == 0;
     if (connection->closed) {
         return;
     }
@@ -351,6 +357,10 @@ void connection_close(struct connection *connection)
     crowd_body_release(connection);
     crowd_count_unsent(connection);
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    buf_fini(&connection->out);
+    if (connection->writing != NULL) {
+        buf_fini(&connection->writing->data); /* libuv does not look at it any more */
+    }
     if (connection->ws != NULL) {
         ws_gone(connection->ws);
     }
@@ -415,10 +425,9 @@ static size_t kernel_queue(const struct connection *connection)
 
 size_t connection_taken(const struct connection *connection)
 {
-    size_t all = connection->writing_len + connection->writing_behind;
     size_t left = uv_stream_get_write_queue_size((const uv_stream_t *)&connection->tcp) +
                   kernel_queue(connection);
-    return left < all ? all - left : 0;
+    return left < connection->given ? connection->given - left : 0;
 }
 
 /* Is it slower than it may be, in the span that ends now? A new span begins with the answer. */

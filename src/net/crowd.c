@@ -8,6 +8,8 @@
 
 #define PEER_SLOTS 16384u /* a row of counters */
 #define GRACE_MS 1000u    /* nobody is slow before */
+#define GOOD_RATE 16u     /* bytes a ms: nobody is slow who takes that */
+#define TAKEN_SHARE 4u    /* of all that was given, one part: it takes answers */
 
 static _Atomic uint64_t connections_open; /* of all loops, as everything here */
 static _Atomic uint64_t body_bytes;
@@ -155,15 +157,18 @@ bool crowd_has_room(const struct loop *loop, unsigned times)
            times * loop->limits.unsent_bytes_max;
 }
 
-void crowd_relieve(struct loop *loop)
+void crowd_relieve(struct loop *loop, unsigned times)
 {
-    while (!crowd_has_room(loop, 1)) {
-        figure_add(&loop->slow_closed, 1);
-        connection_close(slowest_reader(loop)); /* which counts it out */
+    while (!crowd_has_room(loop, times)) {
+        struct connection *slowest = slowest_reader(loop);
+        if (!connection_offer(slowest)) { /* it may be one who takes it all */
+            figure_add(&loop->slow_closed, 1);
+            connection_close(slowest); /* which counts it out */
+        }
     }
 }
 
-/* Has it more of its answers left than another that is as new? Who has taken one comes last. */
+/* Has it more of its answers left than another that is as new? Who takes answers comes last. */
 static bool has_more_to_take(const struct connection *left, const struct connection *right)
 {
     return right == NULL ||
@@ -171,29 +176,47 @@ static bool has_more_to_take(const struct connection *left, const struct connect
                                                         : right->takes_answers);
 }
 
-/* Whose answer has gone out slowest; the one that has most to take when all are new. There is one,
- * since somebody has answers unsent. */
+/* Bytes a ms of the write under way; UINT64_MAX: nobody can say yet. */
+static uint64_t rate_of(const struct connection *connection)
+{
+    uint64_t age_ms = uv_now(&connection->loop->uv) - connection->writing_since_ms;
+    bool known = connection->writing != NULL && age_ms >= GRACE_MS;
+    return known ? (connection->taken - connection->taken_before) / age_ms : UINT64_MAX;
+}
+
+/* Whose answer has gone out slowest; the one that has most to take when all are new, or when the
+ * slowest is not slow and others have taken nothing. There is one, since somebody has answers
+ * unsent. */
 static struct connection *find_slowest(const struct loop *loop)
 {
-    uint64_t now_ms = uv_now(&loop->uv);
     struct connection *slowest = NULL;
     struct connection *largest = NULL;
     uint64_t slowest_rate = UINT64_MAX;
     for (struct connection *at = loop->connections; at != NULL; at = at->next) {
-        uint64_t age_ms = now_ms - at->writing_since_ms;
-        if (at->unsent > 0 && has_more_to_take(at, largest)) {
-            largest = at;
-        }
-        if (at->unsent == 0 || !at->writing || age_ms < GRACE_MS) {
+        if (at->unsent == 0) {
             continue;
         }
-        uint64_t rate = at->taken / age_ms;
+        if (has_more_to_take(at, largest)) {
+            largest = at;
+        }
+        uint64_t rate = rate_of(at);
         if (rate < slowest_rate) {
             slowest_rate = rate;
             slowest = at;
         }
     }
-    return slowest != NULL ? slowest : largest;
+    bool spared = slowest_rate >= GOOD_RATE && !largest->takes_answers;
+    return slowest != NULL && !spared ? slowest : largest;
+}
+
+/* Learns what the peer has taken by now. Was it more than when it was last looked at? */
+static bool look_again(struct connection *connection)
+{
+    size_t taken = connection_taken(connection);
+    bool more = taken > connection->taken;
+    connection->taken = taken;
+    connection->takes_answers = taken * TAKEN_SHARE >= connection->given + connection->out.len;
+    return more;
 }
 
 /* What a peer has taken is known from the last sweep: the one that was found is looked at again,
@@ -201,11 +224,8 @@ static struct connection *find_slowest(const struct loop *loop)
 static struct connection *slowest_reader(const struct loop *loop)
 {
     struct connection *found = find_slowest(loop);
-    size_t taken = found->writing ? connection_taken(found) : found->taken;
-    while (taken > found->taken) {
-        found->taken = taken;
+    while (look_again(found)) {
         found = find_slowest(loop);
-        taken = found->writing ? connection_taken(found) : found->taken;
     }
     return found;
 }

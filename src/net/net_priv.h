@@ -104,22 +104,23 @@ struct connection {
     struct ws *ws;
     struct tls_stream *tls; /* NULL: plain */
     struct buf out;
-    size_t counted;            /* bytes of its body in the sum of bodies being read */
-    size_t unsent;             /* bytes in the loop's sum of answers unsent */
-    size_t writing_len;        /* of the uv_write that is under way */
-    size_t writing_behind;     /* what the kernel had still to send when it began */
-    size_t taken;              /* of both by the peer's end, when it was last looked at */
+    size_t counted; /* bytes of its body in the sum of bodies being read */
+    size_t unsent;  /* bytes in the loop's sum of answers unsent */
+    size_t given;   /* bytes to the kernel, or to libuv for it, since the beginning */
+    size_t taken;   /* of them by the peer's end, when it was last looked at */
+    struct pending_write *writing; /* the uv_write that is under way */
+    size_t writing_len;
     uint64_t writing_since_ms; /* when it began */
+    size_t taken_before;       /* what had been taken by then */
     uint64_t since_ms;         /* when the state began */
     struct pace write_pace;    /* of the write under way */
     struct pace body_pace;
     uint16_t peer_slots[2]; /* where crowd.c counts its peer */
     enum connection_state state;
     bool peer_is_counted;
-    bool takes_answers; /* it took one that was more than the kernel could hold */
+    bool takes_answers; /* a good part of them, when it was last in question */
     bool dirty;
     bool reading;
-    bool writing;   /* a uv_write is under way */
     bool peer_gone; /* it sends no more */
     bool close_after_send;
     bool lingering;   /* all was sent and it was told so */
@@ -189,14 +190,16 @@ void connection_dirty(struct connection *connection);
 void connection_flush(struct connection *connection);
 /* Takes it out of the list of those to be looked at. */
 void connection_undirty(struct connection *connection);
-/* An answer was added. When one turn makes more answers than may wait, what the peer does not take
- * at once is dropped, and the connection with it. */
+/* An answer was added. When one turn makes more answers than may wait, those who do not take theirs
+ * are closed before its end. */
 void connection_answered(struct connection *connection);
+/* Sends what waits for the flush already now. False: nothing does. */
+bool connection_offer(struct connection *connection);
 /* What is queued is sent, then the connection ends; nothing more is read from it. */
 void connection_finish(struct connection *connection);
 /* Ends it at once. */
 void connection_close(struct connection *connection);
-/* Bytes of the write under way that have reached the peer's end. */
+/* Bytes that have reached the peer's end since the beginning. */
 size_t connection_taken(const struct connection *connection);
 /* Of a closed connection whose request has ended. */
 void connection_free(struct connection *connection);
@@ -241,8 +244,8 @@ bool crowd_bodies_are_many(const struct loop *loop);
 void crowd_count_unsent(struct connection *connection);
 /* Are the loop's answers unsent within so many times their bound? */
 bool crowd_has_room(const struct loop *loop, unsigned times);
-/* Closes the slowest readers of the loop until they are within their bound. */
-void crowd_relieve(struct loop *loop);
+/* Closes the slowest readers of the loop until they are within so many times their bound. */
+void crowd_relieve(struct loop *loop, unsigned times);
 
 /* ---- chunks.c ---- */
 /* Appends the data of the chunks to out; *taken is less than data.len only at the end, when the

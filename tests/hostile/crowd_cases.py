@@ -195,7 +195,7 @@ def unread_answers(world):
                 reader.result()
                 assert figures["headwater_http_slow_closed_total"] > 0
                 grown = attacked.resident() - before
-                assert grown < 256 * MB or not worlds.PLAIN, grown  # of 640 MB that wait, were there no bound; what the requests themselves take comes on top of it
+                assert grown < 128 * MB or not worlds.PLAIN, grown  # of 640 MB that wait, were there no bound; what the requests themselves take comes on top of it
         held = figures["headwater_http_unsent_bytes"]
     return f"{held / MB:.0f} MB held, {figures['headwater_http_slow_closed_total']:.0f} closed, {grown / MB:.0f} MB more memory"
 
