@@ -86,6 +86,7 @@ void load_result_init(struct load_result *result)
     for (size_t i = 0; i < REQUEST_KIND_COUNT; i++) {
         hist_init(&result->latency_ns[i], 100, 3600ull * NS_PER_S, 3);
     }
+    hist_init(&result->slot_ns, 100, 3600ull * NS_PER_S, 2);
 }
 
 void load_result_fini(struct load_result *result)
@@ -93,6 +94,17 @@ void load_result_fini(struct load_result *result)
     for (size_t i = 0; i < REQUEST_KIND_COUNT; i++) {
         hist_fini(&result->latency_ns[i]);
     }
+    hist_fini(&result->slot_ns);
+}
+
+void load_end_slot(struct load_result *result)
+{
+    if (result->slot < LOAD_SLOTS_MAX) {
+        result->slot_p99_us[result->slot] =
+            (uint32_t)(hist_percentile(&result->slot_ns, 99) / 1000);
+        result->slot_count = result->slot + 1;
+    }
+    hist_clear(&result->slot_ns);
 }
 
 uint64_t load_error_total(const struct load_result *result)
@@ -253,6 +265,7 @@ static void end_measuring(struct load *load, uint64_t now)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     load->measuring = false;
+    load_end_slot(result);
     result->wall_s = (double)(now - load->measured_ns) / 1e9;
     result->user_s = (double)(usage.ru_utime.tv_sec - load->usage.ru_utime.tv_sec) +
                      (double)(usage.ru_utime.tv_usec - load->usage.ru_utime.tv_usec) / 1e6;
@@ -465,6 +478,12 @@ static void judge(struct load *load, struct connection *connection, const struct
     }
     result->ok++;
     hist_record(&result->latency_ns[connection->kind], now - connection->since_ns);
+    size_t slot = (size_t)((now - load->measured_ns) / LOAD_SLOT_NS);
+    if (slot != result->slot) {
+        load_end_slot(result);
+        result->slot = slot;
+    }
+    hist_record(&result->slot_ns, now - connection->since_ns);
     size_t second = (size_t)((now - load->measured_ns) / NS_PER_S);
     if (second < LOAD_SECONDS_MAX) {
         result->per_second[second]++;

@@ -12,6 +12,8 @@
 
 #define LOAD_ERRORS_MAX 32u
 #define LOAD_SECONDS_MAX 3600u
+#define LOAD_SLOT_NS 100000000ull
+#define LOAD_SLOTS_MAX 36000u
 
 struct load_plan {
     const struct peer *peer;
@@ -48,10 +50,15 @@ struct load_result {
     double wall_s, user_s, system_s;
     uint32_t per_second[LOAD_SECONDS_MAX]; /* ok in each second */
     size_t second_count;
+    struct hist slot_ns; /* latencies of the slot at hand, each of LOAD_SLOT_NS */
+    size_t slot, slot_count;
+    uint32_t slot_p99_us[LOAD_SLOTS_MAX]; /* of those answered in it; 0: none */
 };
 
 void load_result_init(struct load_result *result);
 void load_result_fini(struct load_result *result);
+/* Keeps the p99 of the slot at hand and begins another. */
+void load_end_slot(struct load_result *result);
 /* ERR_IO: the server cannot be reached, or gave no answer for 30 s; why says which. What was
  * refused or wrong is in the result. */
 MUST_USE enum err load_run(const struct load_plan *plan, struct load_result *result, char *why,

@@ -99,6 +99,10 @@ void report_json(const struct report *report, FILE *out)
     for (size_t i = 0; i < result->second_count; i++) {
         fprintf(out, "%s%u", i == 0 ? "" : ",", result->per_second[i]);
     }
+    fprintf(out, "],\"slot_p99_us\":[");
+    for (size_t i = 0; i < result->slot_count; i++) {
+        fprintf(out, "%s%u", i == 0 ? "" : ",", result->slot_p99_us[i]);
+    }
     fprintf(out, "]}\n");
 }
 

@@ -242,7 +242,9 @@ static void a_stall_is_seen_by_all_that_were_due(void)
     for (int tries = 0; !seen && tries < 20; tries++) {
         CHECK(run(steps, 3, plan, &result) == OK);
         seen = result.ok + result.late > 450 && result.ok + result.late <= 601 &&
-               hist_percentile(&result.latency_ns[REQUEST_PUT], 90) > 150000000;
+               hist_percentile(&result.latency_ns[REQUEST_PUT], 90) > 150000000 &&
+               result.slot_count == 6 && result.slot_p99_us[2] == 0 &&
+               result.slot_p99_us[3] > 150000 && result.slot_p99_us[5] < 100000;
         load_result_fini(&result);
     }
     CHECK(seen);
