@@ -23,6 +23,12 @@ void buf_clear(struct buf *buf);
 uint8_t *buf_room(struct buf *buf, size_t n);
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* In memory of the caller's, which it never outgrows; not for buf_fini. */
+static inline struct buf buf_over(uint8_t *memory, size_t cap)
+{
+    return (struct buf){.ptr = memory, .cap = cap, .max = cap};
+}
+
 static inline struct bytes buf_bytes(const struct buf *buf)
 {
     return bytes_of(buf->ptr, buf->len);

@@ -3,6 +3,8 @@
 #include "base/hash.h"
 #include "log/log_priv.h"
 
+#define HEAD_MAX (10u + 5 + 5 + 1 + 8 + 10 + 10) /* what add_head adds at most */
+
 static const uint8_t frame_magic[8] = {'H', 'W', 'f', 'r', 'a', 'm', 'e', '1'};
 
 static struct segment_id id_of(const struct frame_header *header);
@@ -139,7 +141,7 @@ void frame_keep(const struct frame_header *header, const struct log_record *reco
 }
 
 /* A kept frame says of each record which commit it is of, a data frame of all together (log I11).
- */
+ * It is asked once for each record that is read, so it allocates nothing. */
 bool frame_holds(const struct frame_header *header, struct bytes payload, uint64_t stream,
                  const struct index_entry *entry)
 {
@@ -159,14 +161,12 @@ bool frame_holds(const struct frame_header *header, struct bytes payload, uint64
                                       .key_hash = entry->key_hash,
                                       .body = bytes_of(payload.ptr + entry->offset, entry->len),
                                       .kind = entry->kind};
-    struct buf head;
-    buf_init(&head, 128);
+    uint8_t room[HEAD_MAX];
+    struct buf head = buf_over(room, sizeof(room));
     add_head(header, &record, &head);
     uint64_t end = entry->offset - before;
-    bool same = !head.failed && head.len <= end &&
-                memcmp(payload.ptr + end - head.len, head.ptr, head.len) == 0;
-    buf_fini(&head);
-    return same;
+    return !head.failed && head.len <= end &&
+           memcmp(payload.ptr + end - head.len, head.ptr, head.len) == 0;
 }
 
 bool frame_follows(struct frame_chain *chain, const struct frame_header *header)
