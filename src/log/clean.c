@@ -187,7 +187,8 @@ static void release_window(struct cleaner *cleaner)
     }
 }
 
-/* Readers copy the segment. One whose index cannot be had is noted, and readers meet it. */
+/* Readers copy the segment. One that is damaged is noted, and readers meet it; where a read failed,
+ * a later round tries again. */
 static void learn(struct log *log, const struct looked_at *one)
 {
     struct segment_index *index = NULL;
@@ -195,7 +196,7 @@ static void learn(struct log *log, const struct looked_at *one)
     struct segment_live *live = err == OK ? live_of(index) : NULL;
     pthread_mutex_lock(&log->mutex);
     one->segment->live = live;
-    one->segment->clean_refused = err != OK;
+    one->segment->clean_refused = err == ERR_DAMAGED;
     pthread_mutex_unlock(&log->mutex);
     index_free(index);
 }

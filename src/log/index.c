@@ -214,41 +214,57 @@ static enum err index_build(const struct segment *segment, struct frame_reader *
     return all ? OK : ERR_DAMAGED;
 }
 
-void index_write_again(struct log *log, const struct segment *copy)
+/* The worker is to look at it once more; anew: what is on the disk does not do. */
+static void ask_worker(struct log *log, const struct segment *copy, bool anew)
 {
     pthread_mutex_lock(&log->mutex);
     struct segment *segment = scan_find(log, copy->number);
     if (segment != NULL && segment->generation == copy->generation) {
-        segment->indexed = false;
+        segment->indexed &= !anew;
+        segment->index_refused = false;
         segment_unsettle(log, segment);
         pthread_cond_signal(&log->worker_wake);
     }
     pthread_mutex_unlock(&log->mutex);
 }
 
+void index_write_again(struct log *log, const struct segment *copy)
+{
+    ask_worker(log, copy, true);
+}
+
+/* ERR_DAMAGED also where there is none. */
+static enum err index_read(const struct segment *segment, struct frame_reader *reader,
+                           struct segment_index *index)
+{
+    struct frame_header header;
+    struct bytes payload;
+    enum err err = frame_reader_at(reader, segment->index_at, &header, &payload);
+    if (err == OK) {
+        return header.kind == FRAME_INDEX ? index_decode(payload, index) : ERR_DAMAGED;
+    }
+    return err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
+}
+
+/* A read that fails says nothing of the bytes that it was for: it is told, and the next one may
+ * succeed. */
 enum err index_load(struct log *log, const struct segment *wanted, struct segment_index **out)
 {
     struct segment copy = *wanted;
     const struct segment *segment = &copy;
     struct frame_reader reader;
-    struct frame_header header;
-    struct bytes payload;
     char path[4200];
     TRY(segment_measure(log, &copy));
     TRY(segment_reader(log, segment, &reader, path, sizeof(path)));
     struct segment_index *index = index_new();
-    enum err err = ERR_NOT_FOUND;
-    if (segment->indexed) {
-        err = frame_reader_at(&reader, segment->index_at, &header, &payload);
-        err = err == OK && header.kind == FRAME_INDEX ? index_decode(payload, index) : ERR_DAMAGED;
-        if (err != OK) {
-            NOTE(NOTE_WARN, "log.index_made_again", NOTE_S("file", path));
-            index_write_again(log, segment);
-            index_free(index);
-            index = index_new();
-        }
+    enum err err = segment->indexed ? index_read(segment, &reader, index) : ERR_NOT_FOUND;
+    if (err == ERR_DAMAGED) {
+        NOTE(NOTE_WARN, "log.index_made_again", NOTE_S("file", path));
+        index_write_again(log, segment);
+        index_free(index);
+        index = index_new();
     }
-    if (err != OK) {
+    if (err == ERR_DAMAGED || err == ERR_NOT_FOUND) {
         err = index_build(segment, &reader, index);
         err = err == ERR_NOT_FOUND ? ERR_DAMAGED : err;
     }
@@ -259,6 +275,9 @@ enum err index_load(struct log *log, const struct segment *wanted, struct segmen
     if (err != OK) {
         index_free(index);
         return err;
+    }
+    if (segment->index_refused) {
+        ask_worker(log, segment, false);
     }
     *out = index;
     return OK;

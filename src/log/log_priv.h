@@ -179,7 +179,8 @@ struct segment {
     bool unmeasured;    /* sealed, and its headers were not read: used, indexed and index_at are not
                            known (segment_measure) */
     bool indexed;       /* its index frame is known to be on disk */
-    bool index_refused; /* none can be made: its frames are damaged */
+    bool index_refused; /* none could be made: its frames are damaged, or the disk failed; until
+                           somebody reads it in spite of that */
     bool told;          /* the directory has it, or there is none */
     bool clean_refused; /* something in it is damaged */
     bool busy; /* somebody works on it without the mutex, so it must stay; or leftovers of what it
@@ -423,7 +424,7 @@ MUST_USE enum err index_decode(struct bytes payload, struct segment_index *index
 MUST_USE enum err index_write(struct log *log, struct segment *segment,
                               const struct segment_index *index);
 /* Reads it from disk, or makes it from the frames; one that is damaged is then written again by the
- * worker. The caller frees it. */
+ * worker. The caller frees it. ERR_IO: a read failed; the next call tries again. */
 MUST_USE enum err index_load(struct log *log, const struct segment *wanted,
                              struct segment_index **out);
 
