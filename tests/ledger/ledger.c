@@ -15,7 +15,8 @@
 
 #define EXIT_USE 2
 #define VIOLATIONS_SHOWN_MAX 20u
-#define REREAD_EVERY 25u
+#define REREAD_FIRST 25u /* rounds; then whenever there are that part of them more */
+#define REREAD_SHARE 4u
 #define UNKNOWN_PERCENT 95u
 #define UNKNOWN_ROUNDS_MIN 20u
 
@@ -247,10 +248,13 @@ static void run(struct ledger *ledger)
         totals->failed++;
         return;
     }
-    for (uint64_t i = 0; i < plan->rounds && totals->failed == 0; i++) {
+    uint64_t reread_at = REREAD_FIRST;
+    for (uint64_t done = 1; done <= plan->rounds && totals->failed == 0; done++) {
         bool right = round_run(ledger);
-        if (right && (i % REREAD_EVERY == REREAD_EVERY - 1 || i + 1 == plan->rounds)) {
+        if (right && (done == reread_at || done == plan->rounds)) {
             right = round_reread(ledger);
+            reread_at =
+                done + (done / REREAD_SHARE > REREAD_FIRST ? done / REREAD_SHARE : REREAD_FIRST);
         }
         totals->passed += right;
         totals->failed += !right;
