@@ -4,6 +4,10 @@
  * is damaged (log I6, I19). Notes are written when nothing was appended for a while, or long enough
  * since the last one, and at a clean stop: no commit waits for one, and none waits behind one.
  *
+ * Nor does a log tell alone where it begins: a first segment that is gone, or that begins with a
+ * later frame, looks like one whose older records were trimmed. So what is about to be removed is
+ * noted first.
+ *
  * There are two places, written in turn, each in a page of its own: the one that a power cut tears
  * is not the one that holds. The file is made whole under another name, and its size never changes
  * again. One that holds no note at all protects nothing, and loses nothing: it is made again. */
@@ -55,6 +59,8 @@ static void encode(const struct log *log, const struct end_note *note, uint8_t s
     put(sector + 32, note->commit);
     put(sector + 40, note->segment);
     put(sector + 48, note->offset);
+    put(sector + 56, note->begin.segment);
+    put(sector + 64, note->begin.commit);
     put(sector + 8, hash_crc32c(0, bytes_of(sector + 16, SECTOR - 16)));
 }
 
@@ -64,7 +70,8 @@ static bool decode(const struct log *log, const uint8_t sector[SECTOR], struct e
     const struct end_note found = {.turn = get(sector + 24),
                                    .commit = get(sector + 32),
                                    .segment = get(sector + 40),
-                                   .offset = get(sector + 48)};
+                                   .offset = get(sector + 48),
+                                   .begin = {get(sector + 56), get(sector + 64)}};
     encode(log, &found, expected);
     if (memcmp(sector, expected, SECTOR) != 0) {
         return false;
@@ -113,22 +120,42 @@ enum err end_damaged(const struct log *log, struct log_report *report)
 
 /* ---- while the log is open ---- */
 
-static struct end_note note_now(struct log *log)
+/* The note is one thread's at a time: the keeper's, or the worker's before a removal. */
+static void take_note_up(struct log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    while (log->noting) {
+        pthread_cond_wait(&log->noted, &log->mutex);
+    }
+    log->noting = true;
+    pthread_mutex_unlock(&log->mutex);
+}
+
+static void put_note_down(struct log *log)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->noting = false;
+    pthread_cond_signal(&log->noted);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+static struct end_note note_now(struct log *log, struct log_begin begin)
 {
     pthread_mutex_lock(&log->mutex);
     const struct end_note note = {.turn = log->end.turn + 1,
                                   .commit = log_visible(log),
                                   .segment = log->open->number,
-                                  .offset = log->open->used};
+                                  .offset = log->open->used,
+                                  .begin = begin};
     pthread_mutex_unlock(&log->mutex);
     return note;
 }
 
-static enum err make_file(struct log *log)
+static enum err make_file(struct log *log, struct log_begin begin)
 {
     uint8_t *whole = mem_zalloc(PLACES, PLACE_BYTES);
     char path[4200];
-    const struct end_note note = note_now(log);
+    const struct end_note note = note_now(log, begin);
     end_path(log, path, sizeof(path));
     for (unsigned i = 0; i < PLACES; i++) {
         encode(log, &note, whole + (size_t)i * PLACE_BYTES);
@@ -139,10 +166,10 @@ static enum err make_file(struct log *log)
     return err;
 }
 
-static enum err write_note(struct log *log)
+static enum err write_note(struct log *log, struct log_begin begin)
 {
     uint8_t sector[SECTOR];
-    const struct end_note note = note_now(log);
+    const struct end_note note = note_now(log, begin);
     encode(log, &note, sector);
     TRY(file_write(log->end_fd, sector, SECTOR, note.turn % PLACES * PLACE_BYTES));
     TRY(file_sync(log->end_fd));
@@ -151,31 +178,49 @@ static enum err write_note(struct log *log)
     return OK;
 }
 
+/* What no note says is as it was found. One of a version that did not say it is made again in both
+ * places: that version would take no other for a note. */
 enum err end_open(struct log *log)
 {
     char path[4200];
-    struct end_note note;
+    struct end_note note = {0};
     enum err err = end_read(log, &note);
     if (err == ERR_DAMAGED) {
         NOTE(NOTE_WARN, "log.end_made_again", NOTE_S("dir", log->dir));
     }
-    TRY(err == ERR_NOT_FOUND || err == ERR_DAMAGED ? make_file(log) : err);
+    bool known = err == OK && note.begin.segment != 0;
+    const struct log_begin found = {log->first->number, log_first(log)};
+    TRY(err == OK || err == ERR_NOT_FOUND || err == ERR_DAMAGED ? OK : err);
+    TRY(known ? OK : make_file(log, found));
     end_path(log, path, sizeof(path));
     TRY(file_open(path, FILE_UPDATE, &log->end_fd));
-    return log->end.commit == log_visible(log) ? OK : write_note(log);
+    return log->end.commit == log_visible(log) ? OK : write_note(log, log->end.begin);
+}
+
+/* In both places: where one is damaged later, the other must not miss what was removed. */
+enum err end_begin_later(struct log *log, struct log_begin begin)
+{
+    take_note_up(log);
+    enum err err = OK;
+    for (unsigned i = 0; err == OK && i < PLACES && log->end_begin < begin.segment; i++) {
+        err = write_note(log, begin);
+    }
+    log->end_begin = err == OK ? begin.segment : log->end_begin;
+    put_note_down(log);
+    return err;
 }
 
 enum err end_close(struct log *log, bool clean)
 {
     bool behind = clean && log->end_fd >= 0 && log->end.commit < log_visible(log);
-    enum err err = behind ? write_note(log) : OK;
+    enum err err = behind ? write_note(log, log->end.begin) : OK;
     enum err closed = file_close(log->end_fd);
     log->end_fd = -1;
     return err != OK ? err : closed;
 }
 
 /* One that failed is not tried again: what the file holds then is one note at least. */
-void log_note_end(struct log *log)
+static void note_end(struct log *log)
 {
     uint64_t visible = log_visible(log);
     uint64_t now_ms = clock_mono_ns() / 1000000;
@@ -189,9 +234,16 @@ void log_note_end(struct log *log)
     if (now_ms - log->end_seen_ms < IDLE_MS && now_ms - log->end_noted_ms < LONG_MS) {
         return;
     }
-    enum err err = write_note(log);
+    enum err err = write_note(log, log->end.begin);
     if (err != OK) {
         log->end_failed = true;
         NOTE(NOTE_WARN, "log.end_not_noted", NOTE_S("error", err_text(err)));
     }
+}
+
+void log_note_end(struct log *log)
+{
+    take_note_up(log);
+    note_end(log);
+    put_note_down(log);
 }

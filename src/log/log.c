@@ -46,6 +46,7 @@ enum err log_open(const struct log_options *options, struct log **out, struct lo
     pthread_mutex_init(&log->mutex, NULL);
     pthread_cond_init(&log->worker_wake, NULL);
     pthread_cond_init(&log->segment_ready, NULL);
+    pthread_cond_init(&log->noted, NULL);
     pthread_cond_init(&log->cleaner_wake, NULL);
     atomic_init(&log->flushed, options->flushed);
     atomic_init(&log->first_commit, 1);
@@ -126,6 +127,7 @@ static void log_free(struct log *log)
     pthread_mutex_destroy(&log->mutex);
     pthread_cond_destroy(&log->worker_wake);
     pthread_cond_destroy(&log->segment_ready);
+    pthread_cond_destroy(&log->noted);
     pthread_cond_destroy(&log->cleaner_wake);
     mem_free(log);
 }

@@ -16,6 +16,8 @@
  *   32      8     newest commit whose frame was synced
  *   40      8     segment of that frame
  *   48      8     where the frame ends in it
+ *   56      8     segment that the log begins with: those before it are gone, or about to go
+ *   64      8     first commit of that segment; both 0: of a version that did not say
  *
  * A segment is a run of frames, each starting on a sector (512 bytes), filled up with zeros to the
  * next. All integers are little-endian.
@@ -232,12 +234,19 @@ struct summary {
     struct dropped_list dropped;
 };
 
+/* With what the log begins: it may begin with an older one still. segment 0: not known. */
+struct log_begin {
+    uint64_t segment;
+    uint64_t commit;
+};
+
 /* In DATA/log/end: this commit's frame, which ends there, was synced. */
 struct end_note {
     uint64_t turn; /* rises with each; the newest one holds */
     uint64_t commit;
     uint64_t segment;
     uint64_t offset;
+    struct log_begin begin;
 };
 
 /* How far a segment was read for the commit of a time: frames before `at` are older than time_ms,
@@ -279,10 +288,12 @@ struct log {
     size_t commit_entry;
     bool commit_open;
     bool direct;
-    /* log_note_end's; at the start recovery's, the note that it found */
+    struct log_begin begin; /* as it was known when the log was opened; from then on it stays so */
+    /* of who is `noting`; at the start recovery's, the note that it found */
     struct end_note end;
     int end_fd;
-    uint64_t end_seen; /* visible, when it was looked at last */
+    uint64_t end_begin; /* both places say that the log begins with this segment, or a later one */
+    uint64_t end_seen;  /* visible, when it was looked at last */
     uint64_t end_seen_ms;
     uint64_t end_noted_ms;
     bool end_failed;
@@ -290,6 +301,8 @@ struct log {
     pthread_mutex_t mutex;
     pthread_cond_t worker_wake;
     pthread_cond_t segment_ready;
+    pthread_cond_t noted;
+    bool noting;           /* somebody writes a note, or looks whether to */
     struct segment *first; /* all, in order */
     struct segment *last;
     struct segment **by_number; /* the same ones */
@@ -492,6 +505,8 @@ MUST_USE enum err end_read(const struct log *log, struct end_note *out);
 MUST_USE enum err end_damaged(const struct log *log, struct log_report *report);
 /* After recovery: everything visible is durable. Makes the file where it is missing or damaged. */
 MUST_USE enum err end_open(struct log *log);
+/* Before a removal: notes, durably, that the log begins there from now on. Not under the mutex. */
+MUST_USE enum err end_begin_later(struct log *log, struct log_begin begin);
 /* clean: everything visible is noted. In any state. */
 MUST_USE enum err end_close(struct log *log, bool clean);
 
@@ -579,6 +594,12 @@ MUST_USE enum err scan_behind_end(struct scan *scan, const struct segment *segme
 bool scan_is_cut(const struct scan *scan, struct frame_reader *reader, uint64_t at);
 /* At its end: damage, where the log was synced further once. */
 MUST_USE enum err scan_reaches_note(struct scan *scan, uint64_t segment, uint64_t at);
+/* From the note, where it says so, or from what is so of every log: with what it begins. Damage,
+ * where an older segment is missing. */
+MUST_USE enum err scan_begin(struct scan *scan);
+/* Of a segment of which the first frame is known: damage, where the log begins with it and it had
+ * an earlier one. */
+MUST_USE enum err scan_begins(struct scan *scan, const struct segment *segment);
 /* Fills the report and returns ERR_DAMAGED. */
 MUST_USE enum err scan_damage(struct scan *scan, uint64_t segment, uint64_t offset,
                               const char *what);

@@ -321,6 +321,27 @@ enum err scan_reaches_note(struct scan *scan, uint64_t segment, uint64_t at)
     return scan->commit >= note->commit ? OK : scan_damage(scan, segment, at, what);
 }
 
+enum err scan_begin(struct scan *scan)
+{
+    struct log *log = scan->log;
+    bool noted = log->end.begin.segment != 0;
+    log->begin = noted ? log->end.begin : (struct log_begin){1, 1};
+    return !noted || log->first == NULL || log->first->number <= log->begin.segment
+               ? OK
+               : scan_damage(scan, log->begin.segment, 0,
+                             "The segment that the log begins with is missing");
+}
+
+enum err scan_begins(struct scan *scan, const struct segment *segment)
+{
+    const struct log_begin *begin = &scan->log->begin;
+    return segment->number != begin->segment || segment->first_commit == UINT64_MAX ||
+                   segment->first_commit <= begin->commit
+               ? OK
+               : scan_damage_in(scan, segment, 0,
+                                "The frames that the log begins with are damaged or missing");
+}
+
 static enum err zero_range(struct log *log, uint64_t number, uint64_t from, uint64_t to)
 {
     static const uint8_t zeros[65536];
@@ -629,6 +650,7 @@ static enum err measure(struct scan *scan, struct segment *segment)
     uint64_t at = 0;
     bool ended = false;
     struct frame_chain chain = {.next_commit = segment->first_commit};
+    TRY(scan_begins(scan, segment));
     segment_path(scan->log, segment->number, path, sizeof(path));
     TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
     reader.headers_only = true;
@@ -862,6 +884,7 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
     TRY(frame_reader_open(&reader, path, segment->number, scan->log->id));
     scan->report->bytes_scanned += reader.size;
     enum err err = scan_segment(scan, segment, &reader, &at);
+    err = err != OK ? err : scan_begins(scan, segment);
     if (err == OK && scan->behind_cleaned) {
         err = scan_damage(scan, segment->number, at,
                           "The first frame behind a cleaned file is damaged");
@@ -929,6 +952,7 @@ static enum err recover_segments(struct scan *scan)
     struct log_report *report = scan->report;
     uint64_t flushed = atomic_load_explicit(&log->flushed, memory_order_relaxed);
     TRY(take_note(log));
+    TRY(scan_begin(scan));
     struct segment *start = NULL;
     for (struct segment *segment = log->first; segment != NULL; segment = segment->next) {
         report->segments++;

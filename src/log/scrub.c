@@ -125,6 +125,7 @@ static enum err check_file(struct log_scrub *scrub, const struct segment *segmen
     }
     enum err err = open_file(scrub, segment, &reader);
     bool opened = err == OK;
+    err = err != OK || scrub->at > 0 ? err : scan_begins(&scrub->verify.scan, segment);
     if (err == OK && segment->generation != 0) {
         scrub->cleaned_commit = segment->last_commit;
         err = verify_cleaned(&scrub->verify, segment, &reader);

@@ -529,11 +529,13 @@ static bool worker_remove(struct log *log)
     char path[4200];
     uint64_t number = oldest->number;
     uint64_t last_number = oldest->last_number;
+    const struct log_begin begin = {last_number + 1, oldest->last_commit + 1};
     segment_file(log, oldest, path, sizeof(path));
     atomic_store_explicit(&log->first_commit, oldest->last_commit + 1, memory_order_release);
     oldest->busy = true; /* the cleaner must not take it up, nor put another in its place */
     pthread_mutex_unlock(&log->mutex);
-    enum err err = file_remove(path);
+    enum err err = end_begin_later(log, begin);
+    err = err != OK ? err : file_remove(path);
     bool gone = err == OK;
     err = gone ? directory_sync(log->dir) : err;
     if (err != OK) {

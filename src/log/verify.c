@@ -57,6 +57,7 @@ static enum err verify_all(struct verify *verify)
 {
     struct scan *scan = &verify->scan;
     struct segment *segment = scan->log->first;
+    TRY(scan_begin(scan));
     scan->commit =
         segment == NULL || segment->first_commit == UINT64_MAX ? 0 : segment->first_commit - 1;
     while (segment != NULL) {
@@ -90,6 +91,7 @@ static enum err verify_segment(struct verify *verify, struct segment *segment)
         return err;
     }
     enum err err = scan_segment(scan, segment, &reader, &at);
+    err = err != OK ? err : scan_begins(scan, segment);
     err = err != OK ? err : verify_frames(verify, segment, &reader, at);
     if (err == OK) {
         err = scan->ended ? verify_index(verify, segment, &reader, at)
