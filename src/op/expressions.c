@@ -120,15 +120,15 @@ enum err expressions_update(struct reader *reader, const struct expressions *exp
         result->item = base;
         return OK;
     }
+    if (!existed && !expr_update_adds(expressions->update)) {
+        return OK; /* whatever its paths are: there is nothing they could lead through */
+    }
     TRY(expr_update(expressions->update, &expressions->binding, base, existed, reader->arena,
                     result, refused));
     if (item_size(result->item) > ITEM_SIZE_MAX) {
         refused->enveloped = false;
         memcpy(refused->text, TEXT_UPDATE_TOO_BIG, sizeof(TEXT_UPDATE_TOO_BIG));
         return ERR_FAULT;
-    }
-    if (!existed && !expr_update_adds(expressions->update)) {
-        *result = (struct expr_update_result){0};
     }
     return OK;
 }

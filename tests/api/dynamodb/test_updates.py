@@ -181,6 +181,24 @@ def test_refused_updates_change_nothing(api, hashed, key, expression, values, te
     assert api.get(hashed, pk=key) == {"pk": key, **STORED}
 
 
+REMOVALS = [("REMOVE x.y", None), ("REMOVE x[0]", None), ("REMOVE a, x.y.z, l[3].k", None), ("DELETE x.y :s", {":s": {"SS": ["a"]}}),
+            ("REMOVE x.y DELETE z[1] :s", {":s": {"SS": ["a"]}})]
+
+
+@pytest.mark.parametrize(("expression", "values"), REMOVALS)
+def test_what_only_removes_does_nothing_to_an_item_that_is_not_there(api, hashed, key, expression, values):
+    assert update(api, hashed, key, expression, values, ReturnValues="ALL_NEW") == {}
+    values = {"ExpressionAttributeValues": values} if values else {}
+    api.call("TransactWriteItems", TransactItems=[{"Update": {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": expression, **values}}])
+    assert api.get(hashed, pk=key) is None
+
+
+@pytest.mark.parametrize("expression", ["SET x.y = :v", "SET x[0] = :v"])
+def test_a_path_that_is_set_needs_its_parent_also_where_no_item_is(api, hashed, key, expression):
+    assert api.refusal("UpdateItem", TableName=hashed, Key={"pk": key}, UpdateExpression=expression, ExpressionAttributeValues={":v": n(1)}) == BAD_PATH
+    assert api.get(hashed, pk=key) is None
+
+
 def test_a_failed_condition_goes_before_a_bad_path(api, hashed, key):
     request = {"TableName": hashed, "Key": {"pk": key}, "UpdateExpression": "SET a.b = :v",
                "ConditionExpression": "attribute_exists(pk)", "ExpressionAttributeValues": {":v": S}}
