@@ -306,7 +306,9 @@ static enum err compute_sum(const struct context *context, struct value a, struc
     enum number_refusal refusal = minus ? number_subtract(a.body, b.body, encoded, &len)
                                         : number_add(a.body, b.body, encoded, &len);
     if (refusal != NUMBER_OK) {
-        number_refusal_text(refusal, BYTES_NONE, text, sizeof(text));
+        /* DynamoDB tells too long a sum as it tells too large a one. */
+        number_refusal_text(refusal == NUMBER_TOO_PRECISE ? NUMBER_OVERFLOW : refusal, BYTES_NONE,
+                            text, sizeof(text));
         return refuse_bare(context, text);
     }
     *out = make_value(context->arena, VALUE_N, bytes_of(encoded, len));

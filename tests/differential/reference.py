@@ -23,13 +23,13 @@ class Fault(Exception):
 # ---- numbers ----
 
 
-def checked(number):
+def checked(number, too_long=PRECISE):
     """The number, if DynamoDB can store it. A zero is judged as if its last digit were 1."""
     sign, digits, exponent = number.as_tuple()
     text = "".join(map(str, digits))
     significant = text.strip("0")
     if len(significant) > 38:
-        raise Fault(PRECISE)
+        raise Fault(too_long)
     judged = number if significant else decimal.Decimal((sign, (1,), exponent))
     if judged.adjusted() > 125:
         raise Fault(OVER)
@@ -39,7 +39,8 @@ def checked(number):
 
 
 def add(a, b):
-    return checked(EXACT.add(a, b)) if EXACT.add(a, b) else decimal.Decimal(0)
+    """Too long a sum is told as too large a one."""
+    return checked(EXACT.add(a, b), too_long=OVER) if EXACT.add(a, b) else decimal.Decimal(0)
 
 
 def subtract(a, b):

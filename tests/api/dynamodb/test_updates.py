@@ -9,6 +9,7 @@ BAD_PATH = "The document path provided in the update expression is invalid for u
 BAD_TYPE = "An operand in the update expression has an incorrect data type"
 ABSENT = "The provided expression refers to an attribute that does not exist in the item"
 UPDATE = ENVELOPE + "Invalid UpdateExpression: "
+TOO_LARGE = "Number overflow. Attempting to store a number with magnitude larger than supported range"
 TOO_BIG = "Item size to update has exceeded the maximum allowed size"
 
 
@@ -80,7 +81,7 @@ def test_updates(api, hashed, key, expression, values, before, after):
     if after is None:
         told = api.refusal("UpdateItem", TableName=hashed, Key={"pk": key}, UpdateExpression=expression,
                            ExpressionAttributeValues=values)
-        assert told == "Attempting to store more than 38 significant digits in a Number"
+        assert told == TOO_LARGE
         after = before
     else:
         update(api, hashed, key, expression, values, names)
@@ -164,9 +165,9 @@ REFUSED = [
     ("ADD s :v", {":v": n(1)}, BAD_TYPE), ("ADD n :v", {":v": {"SS": ["a"]}}, BAD_TYPE),
     ("ADD set1 :v", {":v": {"NS": ["1"]}}, BAD_TYPE), ("DELETE s :v", {":v": {"SS": ["a"]}}, BAD_TYPE),
     ("DELETE set1 :v", {":v": {"NS": ["1"]}}, BAD_TYPE),
-    ("SET n = n + :v", {":v": n("9E+125")}, "Number overflow. Attempting to store a number with magnitude larger than "
-     "supported range"),
-    ("ADD n :v", {":v": n("1E-100")}, "Attempting to store more than 38 significant digits in a Number"),
+    # A sum of too many digits is told as one too large.
+    ("SET n = n + :v", {":v": n("9E+125")}, TOO_LARGE), ("ADD n :v", {":v": n("1E-100")}, TOO_LARGE),
+    ("SET n = :v - :w", {":v": n("1E+50"), ":w": n(1)}, TOO_LARGE), ("SET n = :v + :w", {":v": n("1E+50"), ":w": n(1)}, TOO_LARGE),
 ]
 STORED = {"s": S, "n": n("9E+125"), "l": ns(1), "m": {"M": {}}, "set1": {"SS": ["a"]}}
 
