@@ -75,6 +75,7 @@ static bool parse_primary(struct parser *parser, struct part *out);
 static bool parse_comparison(struct parser *parser, struct part *left);
 static bool parse_in(struct parser *parser, struct part *left);
 static bool parse_part(struct parser *parser, struct part *out);
+static bool parse_operand_part(struct parser *parser, struct part *out);
 static bool parse_operand(struct parser *parser, uint32_t *out);
 static bool parse_path(struct parser *parser, uint32_t *out);
 static bool parse_call(struct parser *parser, struct part *out);
@@ -336,6 +337,16 @@ static bool as_operand(struct parser *parser, const struct part *part)
         note_misuse(parser, part->name);
     }
     return true;
+}
+
+/* The part is an operand of a function or of a sum: list_append can only be a SET's whole right
+ * side. */
+static void as_argument(struct parser *parser, const struct part *part)
+{
+    if (part->kind == PART_CALL && part->function != NULL &&
+        part->function->type == NODE_LIST_APPEND) {
+        note_misuse(parser, part->name);
+    }
 }
 
 static bool parse_condition(struct parser *parser, uint32_t *out)
@@ -633,24 +644,44 @@ static const struct function *function_of(struct parser *parser, struct bytes na
     return NULL;
 }
 
+/* Function calls are no operators and have no limit of their own, but nothing that is right nests
+ * so deep: told is the first that is wrong with them. */
+static bool calls_too_deep(struct parser *parser, const struct function *function,
+                           struct bytes name)
+{
+    if (++parser->depth <= EXPR_DEPTH_MAX + 10) {
+        return false;
+    }
+    if (function != NULL && function->type == NODE_SIZE) {
+        note(parser, name,
+             "Incorrect operand type for operator or function; operator or function: size, "
+             "operand type: N");
+    } else if (function != NULL) {
+        note_misuse(parser, name);
+    }
+    *parser->fault = parser->noted;
+    return true;
+}
+
 static bool parse_call(struct parser *parser, struct part *out)
 {
     struct bytes name = parser->lexer.now.text;
     const struct function *function = function_of(parser, name);
     uint32_t operands[2] = {0, 0};
     unsigned count = 0;
-    if (too_deep(parser)) {
+    if (calls_too_deep(parser, function, name)) {
         return false;
     }
     advance(parser);
     do {
-        uint32_t operand;
+        struct part operand;
         advance(parser);
-        if (!parse_operand(parser, &operand)) {
+        if (!parse_operand_part(parser, &operand)) {
             return false;
         }
+        as_argument(parser, &operand);
         if (count < 2) {
-            operands[count] = operand;
+            operands[count] = operand.node;
         }
         count++;
     } while (at_sign(parser, ","));
@@ -757,11 +788,15 @@ static bool parse_set_value(struct parser *parser, struct part *out)
     }
     struct node node = {
         .type = plus ? NODE_PLUS : NODE_MINUS, .a = out->node, .text = parser->lexer.now.text};
+    struct part right;
+    as_argument(parser, out);
     parser->operators++;
     advance(parser);
-    if (!parse_operand(parser, &node.b)) {
+    if (!parse_operand_part(parser, &right)) {
         return false;
     }
+    as_argument(parser, &right);
+    node.b = right.node;
     *out = (struct part){.kind = PART_CONDITION};
     add_node(parser, node, &out->node);
     return true;

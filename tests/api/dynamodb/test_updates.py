@@ -10,6 +10,7 @@ BAD_TYPE = "An operand in the update expression has an incorrect data type"
 ABSENT = "The provided expression refers to an attribute that does not exist in the item"
 UPDATE = ENVELOPE + "Invalid UpdateExpression: "
 TOO_LARGE = "Number overflow. Attempting to store a number with magnitude larger than supported range"
+NOT_THIS_WAY = UPDATE + "The function is not allowed to be used this way in an expression; function: list_append"
 TOO_BIG = "Item size to update has exceeded the maximum allowed size"
 
 
@@ -130,6 +131,13 @@ REFUSED = [
      "+, operand type: S"),
     ("SET a = a - :v", {":v": {"L": []}}, UPDATE + "Incorrect operand type for operator or function; operator or "
      "function: -, operand type: L"),
+    # Only if_not_exists stands inside a function or a sum.
+    ("SET a = list_append(list_append(:v, :v), :v)", {":v": ns()}, NOT_THIS_WAY),
+    ("SET a = list_append(:v, (list_append(:v, :v)))", {":v": ns()}, NOT_THIS_WAY),
+    ("SET a = list_append(list_append(list_append(:v, :v), :v), :v)", {":v": ns()}, NOT_THIS_WAY),
+    ("SET a = if_not_exists(l, list_append(l, :v))", {":v": ns()}, NOT_THIS_WAY),
+    ("SET a = list_append(l, :v) + :n", {":v": ns(), ":n": n(1)}, NOT_THIS_WAY),
+    ("SET a = :n - (list_append(l, :v))", {":v": ns(), ":n": n(1)}, NOT_THIS_WAY),
     ("SET a = list_append(a, :v)", {":v": n(1)}, UPDATE + "Incorrect operand type for operator or function; operator "
      "or function: list_append, operand type: N"),
     *((f"{clause} a :v", {":v": value}, UPDATE + "Incorrect operand type for operator or function; operator: "

@@ -30,6 +30,8 @@ static struct value whole_of(struct arena *arena, enum value_tag tag, struct byt
 
 /* ---- right sides of SET ---- */
 
+#define RIGHT_SIDE_DEPTH 3u
+
 static struct meant put_update_operand(struct updating *updating, enum value_tag wanted,
                                        unsigned depth);
 
@@ -66,12 +68,12 @@ static struct meant join(struct updating *updating, struct meant a, struct meant
 }
 
 /* What does not exist is a failure only where it is needed, so a missing path is given up as it is.
- */
+ * list_append only stands alone. */
 static struct meant put_update_function(struct updating *updating, enum value_tag wanted,
                                         unsigned depth)
 {
     struct grammar *grammar = &updating->grammar;
-    bool appends = wanted == VALUE_L || choose(grammar, 2) == 0;
+    bool appends = depth == RIGHT_SIDE_DEPTH - 1 && choose(grammar, 2) == 0;
     put(grammar, appends ? "list_append" : "if_not_exists");
     put(grammar, "(");
     if (appends) {
@@ -114,15 +116,15 @@ static struct meant put_right_side(struct updating *updating)
     struct grammar *grammar = &updating->grammar;
     size_t choice = choose(grammar, 6);
     if (choice >= 2) {
-        return put_update_operand(updating, (enum value_tag)0, 3);
+        return put_update_operand(updating, (enum value_tag)0, RIGHT_SIDE_DEPTH);
     }
     bool group = choose(grammar, 4) == 0;
     if (group) {
         put(grammar, "(");
     }
-    struct meant a = put_update_operand(updating, VALUE_N, 2);
+    struct meant a = put_update_operand(updating, VALUE_N, RIGHT_SIDE_DEPTH - 1);
     put(grammar, choice == 0 ? "+" : "-");
-    struct meant b = put_update_operand(updating, VALUE_N, 2);
+    struct meant b = put_update_operand(updating, VALUE_N, RIGHT_SIDE_DEPTH - 1);
     if (group) {
         put(grammar, ")");
     }

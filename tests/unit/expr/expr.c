@@ -295,8 +295,8 @@ static void updates_change_what_they_say(void)
         {"SET a = if_not_exists(a, a)", "{}",
          "Invalid UpdateExpression: " DISTINCT "if_not_exists, first operand: [a]"},
         {"SET a = a + list_append(b, :L)", "{}",
-         "Invalid UpdateExpression: Incorrect operand type for operator or function; operator or "
-         "function: +, operand type: L"},
+         "Invalid UpdateExpression: The function is not allowed to be used this way in an "
+         "expression; function: list_append"},
         {"SET a = ((a + :1))", "{}",
          "Invalid UpdateExpression: The expression has redundant parentheses;"},
         {"SET a = (a + :1) + :1", "{}",
