@@ -50,5 +50,10 @@ static enum err delete_table_run(struct op_call *call, struct reader *reader,
                      "Resource cannot be deleted as it is currently protected against deletion. "
                      "Disable deletion protection first.");
     }
+    /* DynamoDB shows of a table that goes neither its keys nor when it was made. */
+    out->table.definition_count = out->table.key_count = 0;
+    out->table.definitions = NULL;
+    out->table.keys = NULL;
+    out->table.created_ms = 0;
     return change_delete_table(reader, changes, table);
 }

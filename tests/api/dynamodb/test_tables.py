@@ -34,6 +34,8 @@ def test_delete_says_deleting_then_it_is_gone(api):
     api.put(name, pk={"S": "a"})
     gone = api.call("DeleteTable", TableName=name)["TableDescription"]
     assert (gone["TableName"], gone["TableStatus"]) == (name, "DELETING")
+    assert {"TableArn", "TableId", "ItemCount", "TableSizeBytes", "ProvisionedThroughput", "BillingModeSummary"} <= set(gone)
+    assert not {"KeySchema", "AttributeDefinitions", "CreationDateTime"} & set(gone)
     api.dynamodb.get_waiter("table_not_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
     with pytest.raises(Refused, match="ResourceNotFoundException"):
         api.get(name, pk={"S": "a"})
