@@ -97,9 +97,11 @@ static const struct shape shape_stream = {"StreamSpecification", stream_fields,
 
 struct class_summary {
     enum table_class class;
+    uint64_t since_ms;
 };
 static const struct field class_fields[] = {
     {NAME("TableClass"), .type = FIELD_ENUM, .set = &set_table_class, AT(class_summary, class)},
+    {NAME("LastUpdateDateTime"), .type = FIELD_TIME, AT(class_summary, since_ms)},
     {.type = FIELD_END},
 };
 static const struct shape shape_class = {"TableClassSummary", class_fields,
@@ -147,6 +149,7 @@ static const struct bytes name_max_read = BYTES_INIT("MaxReadRequestUnits");
 static const struct bytes name_max_write = BYTES_INIT("MaxWriteRequestUnits");
 static const struct bytes name_since = BYTES_INIT("LastUpdateToPayPerRequest");
 static const struct bytes name_class = BYTES_INIT("TableClass");
+static const struct bytes name_class_since = BYTES_INIT("LastUpdateOfTableClass");
 static const struct bytes name_protected = BYTES_INIT("DeletionProtectionEnabled");
 static const struct bytes name_id = BYTES_INIT("TableId");
 static const struct bytes name_tags = BYTES_INIT("Tags");
@@ -179,6 +182,9 @@ enum err settings_encode(const struct table_settings *settings, struct arena *ar
     if (settings->class != CLASS_NONE) {
         item_build_s(&build, name_class, bytes_cstr(class_names[settings->class]));
     }
+    if (settings->class_since_ms != 0) {
+        item_build_i64(&build, name_class_since, (int64_t)settings->class_since_ms);
+    }
     item_build_bool(&build, name_protected, settings->protected);
     item_build_s(&build, name_id, settings->id);
     item_build_m(&build, name_tags, settings->tags);
@@ -201,6 +207,9 @@ void settings_decode(struct bytes item, struct table_settings *settings)
     settings->on_demand.has_write = number_of(item, name_max_write, &settings->on_demand.write);
     (void)number_of(item, name_since, &since_ms);
     settings->on_demand_since_ms = since_ms > 0 ? (uint64_t)since_ms : 0;
+    since_ms = 0;
+    (void)number_of(item, name_class_since, &since_ms);
+    settings->class_since_ms = since_ms > 0 ? (uint64_t)since_ms : 0;
     settings->protected = item_get(item, name_protected, &value) && value.tag == VALUE_TRUE;
     if (item_get(item, name_id, &value)) {
         settings->id = value.body;
@@ -263,7 +272,8 @@ static void describe_settings(const struct table_settings *settings, struct tabl
     out->on_demand = settings->on_demand;
     out->has_on_demand = settings->on_demand.has_read || settings->on_demand.has_write;
     out->has_class = settings->class != CLASS_NONE;
-    out->class = settings->class;
+    out->class.class = settings->class;
+    out->class.since_ms = settings->class_since_ms;
     out->protected = settings->protected;
 }
 

@@ -74,6 +74,7 @@ struct table_settings {
     struct throughput on_demand; /* largest units; absent: no bound */
     uint64_t on_demand_since_ms; /* 0: it never was on demand, or it was from the beginning */
     enum table_class class;
+    uint64_t class_since_ms; /* 0: it has the class it was made with */
     bool protected;
     struct bytes id;   /* a UUID */
     struct bytes tags; /* an item of S values */
@@ -109,7 +110,10 @@ struct table_description {
     bool has_stream;
     struct bytes stream_label;
     struct bytes stream_arn;
-    enum table_class class;
+    struct {
+        enum table_class class;
+        uint64_t since_ms;
+    } class;
     bool has_class;
     bool protected;
 };

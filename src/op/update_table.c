@@ -311,8 +311,10 @@ static void apply(const struct update_table_in *in, const struct table *table, u
     apply_bound(in->on_demand.has_write, in->on_demand.write, &settings->on_demand.has_write,
                 &settings->on_demand.write);
     /* A class that was never given is the standard one, and stays unsaid. */
-    if (in->class != CLASS_NONE && (settings->class != CLASS_NONE || in->class != CLASS_STANDARD)) {
+    if (in->class != CLASS_NONE && in->class != settings->class &&
+        (settings->class != CLASS_NONE || in->class != CLASS_STANDARD)) {
         settings->class = in->class;
+        settings->class_since_ms = now_ms;
     }
     if (in->has_protected) {
         settings->protected = in->protected;

@@ -1,6 +1,7 @@
 """UpdateTable: what it changes at once, what it echoes, and what it refuses."""
 
 import threading
+import time
 
 import pytest
 
@@ -87,9 +88,13 @@ def test_on_demand_bounds_are_merged_and_taken_away(api):
 def test_the_class_is_changed(api):
     table = api.create()
     assert "TableClassSummary" not in update(api, table, TableClass="STANDARD_INFREQUENT_ACCESS")
-    assert api.describe(table)["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS"
+    rare = api.describe(table)["TableClassSummary"]
+    assert rare["TableClass"] == "STANDARD_INFREQUENT_ACCESS" and abs(rare["LastUpdateDateTime"] - time.time()) < 60
+    update(api, table, TableClass="STANDARD_INFREQUENT_ACCESS")
+    assert api.describe(table)["TableClassSummary"] == rare
     update(api, table, TableClass="STANDARD")
-    assert api.describe(table)["TableClassSummary"]["TableClass"] == "STANDARD"
+    usual = api.describe(table)["TableClassSummary"]
+    assert usual["TableClass"] == "STANDARD" and usual["LastUpdateDateTime"] >= rare["LastUpdateDateTime"]
 
 
 def test_protection_keeps_a_table_until_it_is_taken_away(api):
