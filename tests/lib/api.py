@@ -26,6 +26,7 @@ import botocore.credentials
 DYNAMODB = "DynamoDB_20120810"
 STREAMS = "DynamoDBStreams_20120810"
 STREAM_OPERATIONS = {"ListStreams", "DescribeStream", "GetShardIterator", "GetRecords"}
+WITHOUT_BODY = {"TagResource", "UntagResource"}
 REQUEST_ID = re.compile(r"[A-Z0-9]{52}")
 WAIT_S = 60
 
@@ -146,7 +147,7 @@ class Api:
         status, fields, answer = self.send(operation, data, headers)
         if not self.foreign:
             check_answer(fields, answer)
-        decoded = json.loads(answer)
+        decoded = {} if answer == b"" and operation in WITHOUT_BODY else json.loads(answer)
         if status != 200:
             raise Refused(status, decoded)
         return decoded

@@ -1,5 +1,7 @@
 """TagResource, UntagResource and ListTagsOfResource; and DescribeLimits and DescribeEndpoints, which say what clients ask before anything else."""
 
+import json
+
 import pytest
 
 from api import INVALID, errors, must
@@ -29,6 +31,14 @@ def test_tags_are_given_changed_and_taken(api, arn):
     assert listed(api, arn) == {"a": "1", "b": "2", "c": "3"}
     assert api.call("UntagResource", ResourceArn=arn, TagKeys=["a", "c", "none"]) == {}
     assert listed(api, arn) == {"b": "2"}
+
+
+@pytest.mark.parametrize(("operation", "members"), [("TagResource", {"Tags": [{"Key": "a", "Value": "b"}]}), ("UntagResource", {"TagKeys": ["a"]})])
+def test_a_change_of_tags_is_answered_without_a_body(api, arn, operation, members):
+    status, headers, body = api.send(operation, json.dumps({"ResourceArn": arn, **members}).encode())
+    assert (status, headers["Content-Type"], body) == (200, "application/x-amz-json-1.0", b"")
+    if "x-amz-crc32" in headers:
+        assert headers["x-amz-crc32"] == "0"
 
 
 def test_tags_of_a_new_table(api):
