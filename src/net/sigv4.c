@@ -265,11 +265,26 @@ static void refuse_signature(struct sigv4_result *result, struct bytes canonical
 
 /* ---- the parts ---- */
 
-/* "Credential=..., SignedHeaders=..., Signature=...", in any order. */
+/* What stands before the next comma or blank; an empty one between two of them. */
+static struct bytes cut_field(struct bytes *fields)
+{
+    const struct bytes between = BYTES("," BYTES_BLANK);
+    size_t len = 0;
+    while (len < fields->len && memchr(between.ptr, fields->ptr[len], between.len) == NULL) {
+        len++;
+    }
+    struct bytes field = bytes_of(fields->ptr, len);
+    len += len < fields->len;
+    *fields = bytes_of(fields->ptr + len, fields->len - len);
+    return field;
+}
+
+/* "Credential=..., SignedHeaders=..., Signature=...", in any order, with commas, blanks or both
+ * between them, as AWS takes them. */
 static bool read_fields(struct bytes fields, struct authorization *out, struct sigv4_result *result)
 {
     while (fields.len > 0) {
-        struct bytes value = bytes_trim(bytes_cut(&fields, ','), BYTES_BLANK);
+        struct bytes value = cut_field(&fields);
         struct bytes name = bytes_cut(&value, '=');
         struct bytes *place = bytes_equal(name, BYTES("Credential"))      ? &out->credential
                               : bytes_equal(name, BYTES("SignedHeaders")) ? &out->signed_list

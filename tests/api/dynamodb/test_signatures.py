@@ -65,7 +65,7 @@ def test_a_right_signature(headers, send):
     assert send(headers)[0] == "ResourceNotFoundException"
 
 
-@pytest.mark.parametrize("between", [",", ", ", " ,  ", ",\t"])
+@pytest.mark.parametrize("between", [",", ", ", " ,  ", ",\t", " ", "\t", "  "])
 def test_fields_may_stand_close_or_apart(headers, send, between):
     algorithm, fields = parts(headers)
     spelled = between.join(f"{name}={value}" for name, value in fields.items())
@@ -100,6 +100,13 @@ def test_dates(headers, send):
         kind, message = send({**headers, "X-Amz-Date": stamp})
         assert kind == "InvalidSignatureException" and message.startswith(words.format(stamp))
         assert re.search(r"\d{8}T\d{6}Z \(\d{8}T\d{6}Z [-+] 15 min\.\)$", message)
+
+
+@pytest.mark.parametrize(("stamp", "words"), [("20170101T010101Z", "Signature expired: "), ("30200101T010101Z", "Signature not yet current: ")])
+def test_an_age_goes_before_a_scope(headers, send, stamp, words):
+    changed = authorized({**headers, "X-Amz-Date": stamp}, Credential="someone/2/3/4/aws4_request", Signature="123")
+    kind, message = send(changed)
+    assert kind == "InvalidSignatureException" and message.startswith(words)
 
 
 def test_what_must_be_signed(headers, send):
