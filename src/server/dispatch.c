@@ -53,7 +53,7 @@ static void serve_root(struct loop_state *state, struct http_request *request);
 static void serve_ready(struct loop_state *state, struct http_request *request);
 static void serve_metrics(struct loop_state *state, struct http_request *request);
 static void add_cors(struct loop_state *state, const struct http_request *request);
-static void serve_preflight(const struct server *server, struct http_request *request);
+static void serve_preflight(struct loop_state *state, struct http_request *request);
 static void count_call(struct loop_state *state, const struct op_call *call, uint64_t received_ns);
 
 void dispatch_service(struct loop_state *state, struct http_service *service)
@@ -84,7 +84,7 @@ static void on_request(void *arg, struct http_request *request)
     } else if (reads) {
         serve_root(state, request);
     } else if (request->method == HTTP_METHOD_OPTIONS) {
-        serve_preflight(state->server, request);
+        serve_preflight(state, request);
     } else {
         answer_unknown(state, request);
     }
@@ -440,7 +440,11 @@ static void serve_root(struct loop_state *state, struct http_request *request)
     } else if (root) {
         struct bytes text = arena_printf(request->arena, "healthy: dynamodb.%.*s.amazonaws.com ",
                                          BYTES_FMT(state->server->region));
-        answer_plain(request, 200, "text/plain", text);
+        buf_clear(&state->head);
+        buf_add(&state->head,
+                BYTES("Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n"));
+        add_cors(state, request);
+        http_respond(request, 200, buf_bytes(&state->head), text);
     } else {
         answer_plain(request, 404, "text/plain", BYTES("not found\n"));
     }
@@ -486,43 +490,58 @@ static struct bytes allowed_origin(const struct server *server, struct bytes ori
     return BYTES_NONE;
 }
 
-/* To the head of an answer to a browser. */
+/* To the head of an answer to a browser. False: its page may not read it. */
+static bool add_allowed(struct loop_state *state, struct bytes origin)
+{
+    struct bytes allowed = allowed_origin(state->server, origin);
+    if (allowed.ptr == NULL) {
+        return false;
+    }
+    buf_add(&state->head, BYTES("Access-Control-Allow-Origin: "));
+    buf_add(&state->head, allowed);
+    buf_add(&state->head, BYTES("\r\nAccess-Control-Expose-Headers: x-amzn-RequestId,x-amz-crc32,"
+                                "x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"));
+    return true;
+}
+
 static void add_cors(struct loop_state *state, const struct http_request *request)
 {
     struct bytes origin = http_header_get(request, BYTES("origin"), NULL);
-    if (origin.len == 0) {
-        return;
+    if (origin.len > 0) {
+        (void)add_allowed(state, origin);
+        buf_add(&state->head, BYTES("Vary: Origin\r\n"));
     }
-    struct bytes allowed = allowed_origin(state->server, origin);
-    if (allowed.ptr != NULL) {
-        buf_add(&state->head, BYTES("Access-Control-Allow-Origin: "));
-        buf_add(&state->head, allowed);
-        buf_add(&state->head,
-                BYTES("\r\nAccess-Control-Expose-Headers: x-amzn-RequestId,x-amz-crc32,"
-                      "x-amzn-ErrorType,x-amzn-ErrorMessage,Date\r\n"));
+}
+
+/* What a preflight asks for is what it gets. */
+static void add_granted(struct loop_state *state, const struct http_request *request,
+                        struct bytes asked, const char *granted)
+{
+    struct bytes value = http_header_get(request, asked, NULL);
+    if (value.len > 0) {
+        buf_add_cstr(&state->head, granted);
+        buf_add(&state->head, value);
+        buf_add(&state->head, BYTES("\r\n"));
     }
-    buf_add(&state->head, BYTES("Vary: Origin\r\n"));
 }
 
 /* May a page of that origin send what it is about to send? */
-static void serve_preflight(const struct server *server, struct http_request *request)
+static void serve_preflight(struct loop_state *state, struct http_request *request)
 {
-    struct bytes asked = http_header_get(request, BYTES("access-control-request-headers"), NULL);
-    struct bytes origin = http_header_get(request, BYTES("origin"), NULL);
-    struct bytes allowed = allowed_origin(server, origin);
-    if (allowed.ptr == NULL) {
+    buf_clear(&state->head);
+    if (!add_allowed(state, http_header_get(request, BYTES("origin"), NULL))) {
         http_respond(request, 403, BYTES("Content-Type: text/plain\r\nVary: Origin\r\n"),
                      BYTES("Pages of this origin may not call: see --cors-origin\n"));
         return;
     }
-    struct bytes head =
-        arena_printf(request->arena,
-                     "Access-Control-Allow-Origin: %.*s\r\nAccess-Control-Max-Age: 172800\r\n"
-                     "Access-Control-Allow-Methods: GET, HEAD, PUT, POST, DELETE, OPTIONS\r\n"
-                     "Access-Control-Allow-Headers: %.*s\r\nVary: Origin, "
-                     "Access-Control-Request-Headers\r\n",
-                     BYTES_FMT(allowed), BYTES_FMT(asked));
-    http_respond(request, 200, head, BYTES_NONE);
+    add_granted(state, request, BYTES("access-control-request-method"),
+                "Access-Control-Allow-Methods: ");
+    add_granted(state, request, BYTES("access-control-request-headers"),
+                "Access-Control-Allow-Headers: ");
+    buf_add(&state->head, BYTES("Access-Control-Max-Age: 172800\r\n"
+                                "Vary: Origin, Access-Control-Request-Method, "
+                                "Access-Control-Request-Headers\r\n"));
+    http_respond(request, 200, buf_bytes(&state->head), BYTES_NONE);
 }
 
 static void count_call(struct loop_state *state, const struct op_call *call, uint64_t received_ns)

@@ -48,6 +48,25 @@ def test_origins(start_server, options, allowed):
     assert "Vary" not in plain and "Access-Control-Allow-Origin" not in plain
 
 
+def test_a_preflight_answers_what_is_asked(server):
+    status, headers, _ = server.http("OPTIONS", "/", headers={"Origin": CONSOLE})
+    assert status == 200 and headers["Access-Control-Expose-Headers"] == EXPOSED
+    assert "Access-Control-Allow-Methods" not in headers and "Access-Control-Allow-Headers" not in headers
+    asked = {"Access-Control-Request-Method": "DOG", "Access-Control-Request-Headers": "cat, meerkat"}
+    status, headers, _ = server.http("OPTIONS", "/", headers={"Origin": CONSOLE, **asked})
+    assert (status, headers["Access-Control-Allow-Methods"], headers["Access-Control-Allow-Headers"]) == (200, "DOG", "cat, meerkat")
+
+
+def test_the_health_text_can_be_read_too(server):
+    plain = server.http("GET", "/")
+    status, headers, body = server.http("GET", "/", headers={"Origin": CONSOLE, "Access-Control-Request-Method": "DOG"})
+    assert (status, body) == (plain[0], plain[2]) and body.startswith(b"healthy: ")
+    assert (headers["Access-Control-Allow-Origin"], headers["Access-Control-Expose-Headers"]) == ("*", EXPOSED)
+    for name in ("Access-Control-Max-Age", "Access-Control-Allow-Methods", "Access-Control-Allow-Headers"):
+        assert name not in headers
+    assert not [name for name in plain[1] if name.startswith("Access-Control")]
+
+
 def test_refusals_can_be_read_too(server):
     status, headers, _ = server.http("POST", "/", b"{}", {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.ListTables",
                                                           "Origin": CONSOLE})
