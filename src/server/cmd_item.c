@@ -3,14 +3,18 @@
 #include "server/remote.h"
 #include "server/server.h"
 #include "server/show.h"
+#include "sys/file.h"
 #include "sys/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#define INPUT_BYTES_MAX (16u << 20)
+
 struct item_command {
     struct remote remote;
-    const char *words[3]; /* what to do; the table; a key or an item */
+    const char *words[3]; /* what to do; the table; a key or an item, or where it is read */
+    struct buf input;     /* what was read there */
     const char *condition;
     const char *key; /* of a query */
     const char *filter;
@@ -59,6 +63,7 @@ int command_item(int argc, char **argv)
     enum verb verb = VERB_COUNT;
     int status = EXIT_USAGE;
     remote_init(&command.remote);
+    buf_init(&command.input, INPUT_BYTES_MAX);
     if (read_arguments(&command, argc, argv, &verb)) {
         process_ignore_broken_pipe();
         status = EXIT_FAILED;
@@ -70,6 +75,7 @@ int command_item(int argc, char **argv)
     if (status == EXIT_USAGE) {
         fprintf(stderr, "Try: headwater item --help\n");
     }
+    buf_fini(&command.input);
     remote_fini(&command.remote);
     return status;
 }
@@ -125,18 +131,42 @@ static bool read_arguments(struct item_command *command, int argc, char **argv, 
     return true;
 }
 
-/* A member whose text is JSON already; false: it is not, and that was said. */
-static bool add_json(struct item_command *command, const char *name, const char *text,
-                     const char *said)
+/* A member whose text is JSON already; false: it is not, and that was said. word: what was given.
+ */
+static bool add_json(struct item_command *command, const char *name, struct bytes text,
+                     const char *said, const char *word)
 {
     struct json value;
-    if (json_parse(command->remote.parser, bytes_cstr(text), &value) != OK ||
-        json_type(value) != JSON_OBJECT) {
-        fprintf(stderr, "headwater: %s is not a JSON object: %s\n", said, text);
+    if (json_parse(command->remote.parser, text, &value) != OK || json_type(value) != JSON_OBJECT) {
+        fprintf(stderr, "headwater: %s is not a JSON object: %s\n", said, word);
         return false;
     }
-    buf_printf(&command->remote.body, ",\"%s\":%s", name, text);
+    buf_printf(&command->remote.body, ",\"%s\":", name);
+    buf_add(&command->remote.body, text);
     return true;
+}
+
+static bool add_word(struct item_command *command, const char *name, const char *word,
+                     const char *said)
+{
+    return add_json(command, name, bytes_cstr(word), said, word);
+}
+
+/* The key or the item: itself, @ and a file, or - for standard input. */
+static bool add_third(struct item_command *command, enum verb verb)
+{
+    const char *word = command->words[2];
+    const char *said = verb == VERB_PUT ? "the item" : "the key";
+    bool input = strcmp(word, "-") == 0;
+    if (!input && word[0] != '@') {
+        return add_word(command, verbs[verb].third, word, said);
+    }
+    if (file_read_stream(input ? word : word + 1, &command->input) != OK) {
+        fprintf(stderr, "headwater: cannot read %s from %s, or it is longer than %u MB\n", said,
+                input ? "standard input" : word + 1, INPUT_BYTES_MAX >> 20);
+        return false;
+    }
+    return add_json(command, verbs[verb].third, buf_bytes(&command->input), said, word);
 }
 
 static void add_text(struct item_command *command, const char *name, const char *text)
@@ -162,14 +192,13 @@ static bool build_body(struct item_command *command, enum verb verb, struct json
         buf_add(body, buf_bytes(&place));
     }
     buf_fini(&place);
-    if (verbs[verb].third != NULL && !add_json(command, verbs[verb].third, command->words[2],
-                                               verb == VERB_PUT ? "the item" : "the key")) {
+    if (verbs[verb].third != NULL && !add_third(command, verb)) {
         return false;
     }
     if ((command->names[0] != 0 &&
-         !add_json(command, "ExpressionAttributeNames", command->names, "--names")) ||
+         !add_word(command, "ExpressionAttributeNames", command->names, "--names")) ||
         (command->values[0] != 0 &&
-         !add_json(command, "ExpressionAttributeValues", command->values, "--values"))) {
+         !add_word(command, "ExpressionAttributeValues", command->values, "--values"))) {
         return false;
     }
     add_text(command, "ConditionExpression", command->condition);

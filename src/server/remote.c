@@ -80,7 +80,7 @@ bool remote_arguments(struct remote *remote, const char *command, int argc, char
             take_word(words, word_count, argc, argv, &i)) {
             continue;
         }
-        if (argv[i][0] == '-' || count == names_max) {
+        if ((argv[i][0] == '-' && argv[i][1] != 0) || count == names_max) {
             fprintf(stderr, "headwater: %s does not know '%s'\n", command, argv[i]);
             return false;
         }

@@ -15,6 +15,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define STREAM_STEP 65536u
+
 static _Thread_local char failure[PATH_MAX + 256];
 
 const char *file_failure(void)
@@ -318,6 +320,33 @@ enum err file_read_all(const char *path, size_t max, struct arena *arena, struct
     text[got] = 0;
     *out = bytes_of(text, got);
     return OK;
+}
+
+static enum err read_to_end(int fd, struct buf *out)
+{
+    for (;;) {
+        uint8_t *room = buf_room(out, STREAM_STEP);
+        ssize_t got = room != NULL ? read(fd, room, STREAM_STEP) : -1;
+        if (room == NULL || got == 0) {
+            return buf_check(out);
+        }
+        if (got < 0 && errno != EINTR) {
+            return failed_fd("read", fd);
+        }
+        out->len += got > 0 ? (size_t)got : 0;
+    }
+}
+
+enum err file_read_stream(const char *path, struct buf *out)
+{
+    int fd = STDIN_FILENO;
+    if (strcmp(path, "-") == 0) {
+        return read_to_end(fd, out);
+    }
+    TRY(file_open(path, FILE_READ, &fd));
+    enum err err = read_to_end(fd, out);
+    enum err closed = file_close(fd);
+    return err != OK ? err : closed;
 }
 
 enum err file_write_all(const char *path, struct bytes data, unsigned mode)

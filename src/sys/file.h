@@ -4,6 +4,7 @@
 #define HW_SYS_FILE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 
 /* What failed on this thread last: call, path and cause, for a person; "" if nothing did. Borrowed
@@ -65,6 +66,9 @@ MUST_USE enum err volume_size(const char *path, uint64_t *bytes);
 /* Whole small files. ERR_RANGE: more than max. */
 MUST_USE enum err file_read_all(const char *path, size_t max, struct arena *arena,
                                 struct bytes *out);
+/* Appends all that can be read from path, which may be a pipe; "-": from standard input. ERR_RANGE:
+ * more than out may hold. */
+MUST_USE enum err file_read_stream(const char *path, struct buf *out);
 /* Written beside, synced, renamed over: the file is whole, old or new, at any time
  * (sys I2). */
 MUST_USE enum err file_write_all(const char *path, struct bytes data, unsigned mode);

@@ -20,9 +20,9 @@ import headwater
 SONGS = [("Björk", "Jóga", 1997), ("Björk", "Human Behaviour", 1993), ("Can", "Vitamin C", 1972)]
 
 
-def run(server, *words):
-    """(exit status, standard output, standard error)"""
-    ran = subprocess.run([str(headwater.program()), *words, "--data", str(server.data)], capture_output=True, text=True,
+def run(server, *words, given=""):
+    """(exit status, standard output, standard error) after what was given on standard input"""
+    ran = subprocess.run([str(headwater.program()), *words, "--data", str(server.data)], capture_output=True, text=True, input=given,
                          env=headwater.plain_environment(), timeout=headwater.WAIT_S, check=False)
     return ran.returncode, ran.stdout, ran.stderr
 
@@ -130,6 +130,24 @@ def test_an_item_is_put_got_and_deleted(music):
     assert (status, out, err) == (1, "", "headwater: the table Music has no item of that key\n")
 
 
+def test_an_item_and_a_key_come_from_a_file_or_a_pipe(music, tmp_path):
+    """Also longer than a line of arguments may be, and not a word more than the file has."""
+    key = {"Artist": {"S": "Can"}, "Song": {"S": "Halleluhwah"}}
+    item = {**key, "text": {"S": "x" * 390000}}
+    file = tmp_path / "item"
+    file.write_text(json.dumps(item, indent=1) + "\n")
+    assert run(music, "item", "put", "Music", f"@{file}") == (0, "", "")
+    assert lines(music, "item", "get", "Music", json.dumps(key)) == [item]
+    item["text"] = {"S": "é" * 190000}
+    assert run(music, "item", "put", "Music", "-", "--if", "attribute_exists(Song)", given=json.dumps(item)) == (0, "", "")
+    assert json.loads(run(music, "item", "get", "Music", "-", given=json.dumps(key))[1]) == item
+    assert run(music, "item", "delete", "Music", "-", given=json.dumps(key)) == (0, "", "")
+    assert run(music, "item", "get", "Music", json.dumps(key))[0] == 1
+    for given in ("", "{} {}", '{"a":{"S":"b"}}\0'):
+        status, out, err = run(music, "item", "put", "Music", "-", given=given)
+        assert (status, out) == (2, "") and err.startswith("headwater: the item is not a JSON object: -\n")
+
+
 def test_a_query_pages_filters_and_turns(music):
     values = json.dumps({":a": {"S": "Björk"}})
     query = ("item", "query", "Music", "--key", "Artist = :a", "--values")
@@ -187,6 +205,9 @@ def test_items_on_a_terminal(music):
     (["item", "query", "Music", "--from", "middle"], "--from is 'middle': it must be start or end"),
     (["item", "get", "Music", "{]"], "the key is not a JSON object: {]"),
     (["item", "put", "Music", "[1]"], "the item is not a JSON object: [1]"),
+    (["item", "put", "Music", "@/nowhere/item"], "cannot read the item from /nowhere/item, or it is longer than 16 MB"),
+    (["item", "get", "Music", "@/dev/zero"], "cannot read the key from /dev/zero, or it is longer than 16 MB"),
+    (["item", "put", "Music", "-x"], "item does not know '-x'"),
     (["item", "scan", "Music", "--values", "x"], "--values is not a JSON object: x"),
     (["item", "scan", "Music", "--limits", "1"], "item does not know '--limits'"),
 ])
@@ -215,8 +236,10 @@ def test_help_shows_an_example_of_each(name, verbs):
     assert sorted(set(shown)) == sorted(verbs.split())
 
 
-def test_the_examples_of_items_work(server):
+def test_the_examples_of_items_work(server, tmp_path, monkeypatch):
     """As a shell runs them, one after another."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "song.json").write_text(json.dumps({"Artist": {"S": "Can"}, "Song": {"S": "Vitamin C"}}))
     ran = subprocess.run([str(headwater.program()), "item", "--help"], capture_output=True, text=True, check=True, timeout=60)
     run(server, "table", "create", "Music", "--key", "Artist:S,Song:S")
     for line in ran.stdout.partition("\nExamples:\n")[2].splitlines():
