@@ -129,9 +129,6 @@ enum err reader_scan_table(struct reader *reader, const struct table *table,
         row_of_item(&low, table->id, hashes->after->hash, hashes->after->bytes);
         step_past(&low);
     }
-    if (bytes_compare(row_bytes(&low), row_bytes(&high)) >= 0) {
-        return OK;
-    }
     return scan_rows(reader, &low, &high, false, hashes->cached_bytes_max, &visit);
 }
 
