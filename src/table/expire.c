@@ -99,19 +99,16 @@ static void run_expirer(void *arg)
 static uint64_t second_of(struct value value)
 {
     int64_t whole = 0;
-    char text[NUMBER_TEXT_MAX + 1];
-    struct buf out;
+    char text[NUMBER_TEXT_MAX + 1] = {0};
+    struct buf out = buf_over((uint8_t *)text, NUMBER_TEXT_MAX);
     if (value.tag != VALUE_N) {
         return 0;
     }
     if (value_i64(value, &whole)) {
         return whole > 0 ? (uint64_t)whole : 0;
     }
-    buf_init(&out, sizeof(text) - 1);
     number_add_text(&out, value.body);
-    snprintf(text, sizeof(text), "%.*s", (int)out.len, (const char *)out.ptr);
     double seconds = out.failed ? 0 : strtod(text, NULL);
-    buf_fini(&out);
     return seconds > 0 && seconds < FRACTION_MAX ? (uint64_t)ceil(seconds) : 0;
 }
 
