@@ -6,8 +6,7 @@
 
 #include "sys/clock.h"
 #include "sys/file.h"
-#include "table/view_pace.h"
-#include "table/view_space.h"
+#include "table/view_write.h"
 
 #define POLL_MS 50
 #define POLL_NEARLY_FULL_MS 5
@@ -51,7 +50,7 @@ void keeper_close(struct keeper *keeper)
     event_signal(&keeper->event);
     event_signal(&keeper->flush_event);
     thread_join(&keeper->thread);
-    view_pace_set_calm(false); /* what is left of a flush, and the last one */
+    view_write_set_calm(false); /* what is left of a flush, and the last one */
     thread_join(&keeper->flusher);
     event_fini(&keeper->event);
     event_fini(&keeper->flush_event);
@@ -120,7 +119,7 @@ static void run_keeper(void *arg)
 
 static void note_compaction(struct keeper *keeper)
 {
-    bool waits = view_space_is_waiting();
+    bool waits = view_write_is_waiting();
     if (waits != keeper->compaction_waits) {
         keeper->compaction_waits = waits;
         NOTE(NOTE_WARN, "view.compaction", NOTE_S("for_space", waits ? "waits" : "goes on"),
@@ -136,8 +135,8 @@ static void watch_view(struct keeper *keeper)
         store_die(4, "view", "RocksDB reports a background error");
     }
     note_compaction(keeper);
-    view_pace_set_calm(view_keeps_up(store->view) &&
-                       log_unflushed_bytes(store->log) < 2 * store->flush_bytes);
+    view_write_set_calm(view_keeps_up(store->view) &&
+                        log_unflushed_bytes(store->log) < 2 * store->flush_bytes);
     atomic_store_explicit(&store->pressure, view_pressure(store->view), memory_order_relaxed);
     keeper->nearly_full = store_watch_space(store);
     watch_budget(keeper);

@@ -1,6 +1,6 @@
 // The environment of RocksDB in which a thread can ask for reads that never wait for a disk: they
 // come out of the block cache or the page cache, or end as incomplete. Everything else is left to
-// view_files.cc, view_space.cc and view_note.cc. In C++, as RocksDB's C interface has no place for
+// view_files.cc, view_write.cc and view_note.cc. In C++, as RocksDB's C interface has no place for
 // it.
 #include <memory>
 
@@ -10,8 +10,7 @@
 
 #include "table/view_files.h"
 #include "table/view_note.h"
-#include "table/view_pace.h"
-#include "table/view_space.h"
+#include "table/view_write.h"
 
 extern "C" {
 #include "base/assert.h"
@@ -120,8 +119,8 @@ extern "C" {
 void resident_init(void)
 {
     static Env *const env =
-        named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_pace_over(view_space_over(
-                                view_files_over(view_note_over(FileSystem::Default()))))));
+        named(RESIDENT_ENV, std::make_shared<ResidentFiles>(view_write_over(
+                                view_files_over(view_note_over(FileSystem::Default())))));
     static Env *const to_read =
         named(VIEW_FILES_TO_READ, view_files_to_read(FileSystem::Default()));
     (void)env;

@@ -13,7 +13,7 @@
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/process.h"
-#include "table/view_space.h"
+#include "table/view_write.h"
 
 #include <stdlib.h>
 
@@ -724,7 +724,7 @@ void store_figures(struct store *store, struct store_figures *out)
         .visible = log_visible(store->log),
         .unflushed_bytes = log_unflushed_bytes(store->log),
         .background_errors = view_background_errors(store->view),
-        .compaction_waits = view_space_waits(),
+        .compaction_waits = view_write_waits(),
         .space = store_space(store),
     };
     log_figures(store->log, &out->log);

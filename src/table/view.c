@@ -11,8 +11,7 @@
 #include "table/resident.h"
 #include "table/view_check.h"
 #include "table/view_files.h"
-#include "table/view_pace.h"
-#include "table/view_space.h"
+#include "table/view_write.h"
 
 #include <rocksdb/c.h>
 
@@ -52,7 +51,7 @@ enum err view_open(const struct view_options *options, struct view **out, struct
     view->batch_low = UINT64_MAX;
     atomic_init(&view->expiry_low, UINT64_MAX);
     resident_init();
-    view_space_init(options->floor_bytes);
+    view_write_init(options->floor_bytes);
     view_check_init();
     enum err err = options->to_read ? view_files_check(options->dir, reason, room)
                                     : view_files_prepare(options->dir, reason, room);
@@ -133,8 +132,9 @@ void view_close(struct view *view)
  *   an error in the first block of the next one, and compaction drops the rest of the run.
  * - prepopulate_block_cache: what was just written stays readable without a disk after its flush;
  *   the committer's own reads depend on that.
- * - bytes_per_sync, writable_file_max_buffer_size: small pieces, with pauses between (view_pace.h).
- * - listeners: compactions that give way to a full disk (view_space.h).
+ * - bytes_per_sync, writable_file_max_buffer_size: small pieces, with pauses between
+ * (view_write.h).
+ * - listeners: compactions that give way to a full disk (view_write.h).
  * - the slowdown and stop triggers are far above what admission lets through (view_pressure). */
 static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
                              char *reason, size_t room)
@@ -142,7 +142,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
     char text[1536];
     char *error = NULL;
     snprintf(text, sizeof(text),
-             "env=%s;listeners=" VIEW_SPACE_LISTENER ";create_if_missing=true;"
+             "env=%s;listeners=" VIEW_WRITE_LISTENER ";create_if_missing=true;"
              "file_checksum_gen_factory=" VIEW_CHECKSUM ";"
              "paranoid_checks=true;force_consistency_checks=true;"
              "max_bgerror_resume_count=0;max_background_jobs=4;unordered_write=false;"
@@ -155,7 +155,7 @@ static enum err make_options(const struct view_options *options, rocksdb_options
              "level0_stop_writes_trigger=100;soft_pending_compaction_bytes_limit=1T;"
              "hard_pending_compaction_bytes_limit=2T;"
              "memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.02;"
-             "bytes_per_sync=" VIEW_PACE_CHUNK ";writable_file_max_buffer_size=" VIEW_PACE_CHUNK
+             "bytes_per_sync=" VIEW_WRITE_CHUNK ";writable_file_max_buffer_size=" VIEW_WRITE_CHUNK
              ";max_open_files=-1;info_log_level=WARN_LEVEL;"
              "stats_dump_period_sec=0;stats_persist_period_sec=0;"
              "block_based_table_factory={block_cache={capacity=%llu;num_shard_bits=4};"
@@ -517,7 +517,7 @@ uint64_t view_background_errors(struct view *view)
 {
     /* The waits are counted first by us, then by RocksDB. */
     uint64_t errors = property(view, "rocksdb.background-errors");
-    uint64_t waits = view_space_waits();
+    uint64_t waits = view_write_waits();
     return errors > waits ? errors - waits : 0;
 }
 

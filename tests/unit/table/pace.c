@@ -1,6 +1,6 @@
 /* table: a flush and a compaction pause between small pieces while the view keeps up, and only
  * then. */
-#include "table/view_pace.h"
+#include "table/view_write.h"
 #include "world.h"
 
 #include <sys/syscall.h>
@@ -29,7 +29,7 @@ static _Atomic int calm_after = -1; /* so many more writes of a piece */
 ssize_t write(int fd, const void *data, size_t len)
 {
     if (len >= 100000 && atomic_load(&calm_after) >= 0 && atomic_fetch_sub(&calm_after, 1) == 0) {
-        view_pace_set_calm(true);
+        view_write_set_calm(true);
     }
     return syscall(SYS_write, fd, data, len);
 }
@@ -79,7 +79,7 @@ static void write_values(struct view *view, uint64_t round)
 static unsigned flush_pauses(struct view *view, uint64_t round, bool calm)
 {
     write_values(view, round);
-    view_pace_set_calm(calm);
+    view_write_set_calm(calm);
     atomic_store(&pauses, 0);
     atomic_store(&paused_ns, 0);
     CHECK(view_flush(view) == OK);
