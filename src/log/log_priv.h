@@ -511,15 +511,20 @@ MUST_USE enum err end_begin_later(struct log *log, struct log_begin begin);
 MUST_USE enum err end_close(struct log *log, bool clean);
 
 /* ---- recover.c ---- */
+MUST_USE enum err recover(struct log *log, struct log_report *report);
+
+/* ---- list.c (and scan_list) ---- */
 /* ERR_NOT_FOUND: there is no file. ERR_DAMAGED with the report filled: it does not hold an id. */
 MUST_USE enum err log_id_read(struct log *log, struct log_report *report);
 /* OK when there is no segment either: a new log. ERR_DAMAGED with the report filled. */
 MUST_USE enum err log_id_missing(struct log *log, struct log_report *report);
-MUST_USE enum err recover(struct log *log, struct log_report *report);
+
+/* ---- measure.c (and scan_measure) ---- */
 /* Fills the caller's own copy of a segment that recovery has not measured, and the log's. Any
  * thread, not under the mutex. ERR_NOT_FOUND: the file was removed. ERR_DAMAGED is noted. */
 MUST_USE enum err segment_measure(struct log *log, struct segment *copy);
-/* Reads a frame at offset into memory that grows; *frame_len 0: no valid frame here (and why). */
+
+/* ---- reader.c: one file ---- */
 struct frame_reader {
     int fd;
     bool headers_only; /* nothing is read ahead of what is asked for */
@@ -553,6 +558,7 @@ MUST_USE enum err frame_reader_at(struct frame_reader *reader, uint64_t offset,
 MUST_USE enum err frame_reader_bytes(struct frame_reader *reader, uint64_t offset, size_t len,
                                      struct bytes *out);
 
+/* ---- scan.c ---- */
 /* Frames from some segment on, in the order of the log: what recovery and verify share. */
 struct scan {
     struct log *log;
@@ -576,6 +582,9 @@ struct scan {
 bool scan_follows(const struct scan *scan, const struct frame_header *header);
 /* All segment files, in order of their numbers, into scan->log. */
 MUST_USE enum err scan_list(struct scan *scan);
+/* The shape of a segment that is not scanned, by its headers alone; the scan then stands behind it.
+ */
+MUST_USE enum err scan_measure(struct scan *scan, struct segment *segment);
 struct segment *scan_find(struct log *log, uint64_t number);
 /* Frames of one segment from its start. *at: where the first place without a valid frame is. */
 MUST_USE enum err scan_segment(struct scan *scan, struct segment *segment,
