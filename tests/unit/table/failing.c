@@ -3,7 +3,8 @@
  * expires, verifies, closes and opens again. Whatever failed, it ends by itself, a read is right or
  * an error, damage is not made up, and the start after it has all that was acknowledged.
  *
- * HW_TEST_EACH: so many places of each kind one by one, then fewer and fewer of them (2). */
+ * HW_TEST_EACH: so many places of each kind one by one, then fewer and fewer of them (2; of the
+ * log's syncs, which are what an answer stands on, 8). */
 #include "world.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -418,8 +419,14 @@ static void set(const char *name, const char *value)
     CHECK(setenv(name, value, 1) == 0);
 }
 
+struct kind {
+    const char *call; /* and how it fails */
+    const char *part; /* of the directory, in which calls count */
+    unsigned each;    /* at least */
+};
+
 /* The exit status; -1: it ended otherwise. */
-static int run_life(struct trial *trial, const char *fault)
+static int run_life(struct trial *trial, const char *fault, const char *part)
 {
     extern char **environ;
     char name[] = "failing";
@@ -427,8 +434,10 @@ static int run_life(struct trial *trial, const char *fault)
     posix_spawn_file_actions_t actions;
     pid_t child = 0;
     int status = 0;
+    char root[96];
+    snprintf(root, sizeof(root), "%s%s", trial->world.dir, part);
     set("HWFAIL", fault);
-    set("HWFAIL_ROOT", trial->world.dir);
+    set("HWFAIL_ROOT", root);
     set("HWFAIL_HIT", trial->hit);
     set("LD_PRELOAD", HWFAIL_LIBRARY);
     posix_spawn_file_actions_init(&actions);
@@ -472,20 +481,20 @@ static void show(const char *path)
 }
 
 /* False: the life ended before its Nth call of that kind. */
-static bool try_fault(const char *kind, unsigned n, bool *survived)
+static bool try_fault(const struct kind *kind, unsigned n, bool *survived)
 {
     char fault[64];
     struct trial trial;
     int before = check_failures;
     trial_init(&trial);
-    snprintf(fault, sizeof(fault), "%s:%u", kind, n);
-    int status = run_life(&trial, fault);
+    snprintf(fault, sizeof(fault), "%s:%u", kind->call, n);
+    int status = run_life(&trial, fault, kind->part);
     bool hit = access(trial.hit, F_OK) == 0;
     CHECK(status == 0 || (hit && (status == TOLD || status == DIED)));
     CHECK(status != 0 || trial.promises->kept[0] == ROUNDS + 1 || hit);
     check_kept(&trial);
     if (check_failures != before) {
-        printf("after %s, status %d: ", fault, status);
+        printf("after %s in %s/, status %d: ", fault, kind->part, status);
         show(trial.hit);
         show(trial.out);
     }
@@ -494,40 +503,44 @@ static bool try_fault(const char *kind, unsigned n, bool *survived)
     return hit;
 }
 
-static unsigned each(void)
+static unsigned each(const struct kind *kind)
 {
     const char *text = getenv("HW_TEST_EACH");
-    return text == NULL ? 2 : (unsigned)strtoul(text, NULL, 10);
+    unsigned wanted = text == NULL ? 2 : (unsigned)strtoul(text, NULL, 10);
+    return wanted > kind->each ? wanted : kind->each;
 }
 
-static void try_kind(const char *kind)
+static void try_kind(const struct kind *kind)
 {
     unsigned places = 0;
     unsigned survivals = 0;
     bool survived = false;
-    for (unsigned n = 1; try_fault(kind, n, &survived); n += 1 + n / each()) {
+    for (unsigned n = 1; try_fault(kind, n, &survived); n += 1 + n / each(kind)) {
         places++;
         survivals += survived;
     }
     CHECK(survived && places > 0);
-    printf("%s: %u places, %u survived\n", kind, places, survivals);
+    printf("%s in %s/: %u places, %u survived\n", kind->call, kind->part, places, survivals);
 }
 
 /* Most of a life is waiting for the disk: some at once. */
 static void one_call_fails_at_each_place(void)
 {
-    static const char *const kinds[] = {
-        "open:EMFILE",  "read:EIO",     "read:short",  "write:EIO",
-        "write:ENOSPC", "write:short",  "sync:EIO",    "rename:EIO",
-        "unlink:EIO",   "truncate:EIO", "close:EIO",   "allocate:ENOSPC",
-        "mkdir:ENOSPC", "map:ENOMEM",   "readdir:EIO", "thread:EAGAIN"};
+    static const struct kind kinds[] = {
+        {"open:EMFILE", "", 0},  {"read:EIO", "", 0},      {"read:short", "", 0},
+        {"write:EIO", "", 0},    {"write:ENOSPC", "", 0},  {"write:short", "", 0},
+        {"sync:EIO", "", 0},     {"rename:EIO", "", 0},    {"unlink:EIO", "", 0},
+        {"truncate:EIO", "", 0}, {"close:EIO", "", 0},     {"allocate:ENOSPC", "", 0},
+        {"mkdir:ENOSPC", "", 0}, {"map:ENOMEM", "", 0},    {"readdir:EIO", "", 0},
+        {"sync:EIO", "/log", 8}, {"thread:EAGAIN", "", 0},
+    };
     pid_t workers[WORKERS];
     fflush(stdout);
     for (size_t worker = 0; worker < WORKERS; worker++) {
         workers[worker] = fork();
         if (workers[worker] == 0) {
             for (size_t i = worker; i < sizeof(kinds) / sizeof(kinds[0]); i += WORKERS) {
-                try_kind(kinds[i]);
+                try_kind(&kinds[i]);
             }
             fflush(stdout);
             _exit(CHECK_RESULT());
