@@ -1,13 +1,11 @@
 /* table: a flush and a compaction pause between small pieces while the view keeps up, and only
  * then. */
+#include "bare.h"
 #include "table/view_write.h"
 #include "world.h"
 
 #include <sys/syscall.h>
 #include <time.h>
-
-#define VALUE 1000u
-#define VALUES 2000u /* 2 MB that do not pack */
 
 static _Atomic unsigned pauses;
 static _Atomic uint64_t paused_ns;
@@ -34,48 +32,6 @@ ssize_t write(int fd, const void *data, size_t len)
     return syscall(SYS_write, fd, data, len);
 }
 
-static char dir[64];
-
-static struct view *open_view(void)
-{
-    struct view *view = NULL;
-    struct view_state state;
-    bool fresh = false;
-    char reason[256] = "";
-    const struct view_options options = {
-        .dir = dir, .memtable_bytes = 64u << 20, .cache_bytes = 1u << 20};
-    snprintf(dir, sizeof(dir), "/tmp/hw-pace-XXXXXX");
-    CHECK(mkdtemp(dir) != NULL);
-    CHECK(view_open(&options, &view, &state, &fresh, reason, sizeof(reason)) == OK);
-    return view;
-}
-
-static void close_view(struct view *view)
-{
-    char command[128];
-    view_close(view);
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    CHECK(system(command) == 0);
-}
-
-static void write_values(struct view *view, uint64_t round)
-{
-    uint8_t value[VALUE];
-    uint8_t key[5] = {'t'};
-    uint32_t random = 1 + (uint32_t)round;
-    const struct view_state state = {.applied = round};
-    for (unsigned i = 0; i < VALUES; i++) {
-        for (size_t j = 0; j < VALUE; j++) {
-            random = random * 1664525u + 1013904223u;
-            value[j] = (uint8_t)(random >> 24);
-        }
-        key[1] = (uint8_t)(i >> 8);
-        key[2] = (uint8_t)i;
-        view_put(view, bytes_of(key, sizeof(key)), bytes_of(value, VALUE));
-    }
-    CHECK(view_write(view, &state) == OK);
-}
-
 static unsigned flush_pauses(struct view *view, uint64_t round, bool calm)
 {
     write_values(view, round);
@@ -89,7 +45,7 @@ static unsigned flush_pauses(struct view *view, uint64_t round, bool calm)
 /* 2 MB in pieces of 128 KiB, at 100 MB/s. */
 static void a_calm_flush_pauses_between_its_pieces(void)
 {
-    struct view *view = open_view();
+    struct view *view = open_view(0);
     unsigned calm = flush_pauses(view, 1, true);
     uint64_t calm_ns = atomic_load(&paused_ns);
     CHECK(calm >= 12 && calm <= 20);
@@ -102,7 +58,7 @@ static void a_calm_flush_pauses_between_its_pieces(void)
 /* Four sorted runs are merged into one. */
 static void a_calm_compaction_does_too(void)
 {
-    struct view *view = open_view();
+    struct view *view = open_view(0);
     for (uint64_t round = 1; round <= 3; round++) {
         CHECK(flush_pauses(view, round, false) == 0);
     }
@@ -116,7 +72,7 @@ static void a_calm_compaction_does_too(void)
 
 static void a_hurry_is_not_waited_for_once_it_is_over(void)
 {
-    struct view *view = open_view();
+    struct view *view = open_view(0);
     atomic_store(&longest_ns, 0);
     atomic_store(&calm_after, 10);
     unsigned found = flush_pauses(view, 1, false);
