@@ -37,10 +37,7 @@ static void a_commit_takes_so_many_changes(void)
 {
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     uint64_t before = log_visible(world.store->log);
     wanted = COMMIT_COUNT_MAX + 1;
     CHECK(run(world.store, change_many, true) == ERR_RANGE);
@@ -49,9 +46,7 @@ static void a_commit_takes_so_many_changes(void)
     CHECK(run(world.store, change_many, true) == OK);
     CHECK(get(&seat, "t", "k0") == 1 && get(&seat, "t", "k1023") == COMMIT_COUNT_MAX);
     CHECK(log_visible(world.store->log) == before + 1);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* ---- a token ---- */
@@ -119,10 +114,7 @@ static void a_part_of_a_table_ends_at_its_hashes(void)
     struct world world;
     struct seat seat;
     struct key key = {.bytes = BYTES("k"), .hash = UINT64_MAX};
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", 0);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, 0);
     CHECK(put(&seat, "t", "a", 1) == OK && put(&seat, "t", "b", 2) == OK);
     hashes = (struct reader_hashes){.hash_high = UINT64_MAX};
     CHECK(run(world.store, scan_part, false) == OK && items_seen == 2);
@@ -130,9 +122,7 @@ static void a_part_of_a_table_ends_at_its_hashes(void)
     CHECK(run(world.store, scan_part, false) == OK && items_seen == 0);
     hashes = (struct reader_hashes){.hash_high = UINT64_MAX / 2, .after = &key};
     CHECK(run(world.store, scan_part, false) == OK && items_seen == 0);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* ---- a label ---- */

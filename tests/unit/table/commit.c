@@ -81,9 +81,7 @@ static void counters_from_many_threads_are_exact(void)
     world_open(&world);
     seat_init(&seat, world.store);
     CHECK(get(&seat, "t", "a") + get(&seat, "t", "b") + get(&seat, "t", "c") == sum);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* Moves one from an account to another, both in one commit. */
@@ -170,9 +168,7 @@ static void transactions_are_whole_to_those_who_write_and_to_those_who_fail(void
     CHECK(get(&seat, "t", "a") + get(&seat, "t", "b") + get(&seat, "t", "c") +
               get(&seat, "t", "d") ==
           0);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* All threads want the same new keys: each key goes to exactly one. */
@@ -244,9 +240,7 @@ static void a_group_sees_its_own_changes(void)
     for (size_t i = 0; i < 6; i++) {
         arena_fini(&jobs[i].arena);
     }
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* An evaluation that is overtaken: between its read and its change somebody else's commit is shown.
@@ -283,9 +277,7 @@ static void a_proposal_that_was_overtaken_is_evaluated_again(void)
     CHECK(get(&seat, "t", "k") == 101);
     arena_fini(&late.job.arena);
     seat_fini(&other);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* Whoever came before in the group may be answered and gone when the old item is shown. */
@@ -312,9 +304,7 @@ static void an_old_item_of_the_same_group_outlives_who_wrote_it(void)
     for (size_t i = 0; i < 2; i++) {
         arena_fini(&jobs[i].arena);
     }
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* More than a group may hold, and items larger than one. */
@@ -392,9 +382,7 @@ static void a_token_is_known_after_a_restart_and_forgotten_in_time(void)
     CHECK(log_visible(store->log) == before + 1);
     job.token = "twice";
     CHECK(job_run(&seat, &job) == OK && !job.token_known); /* its row is gone before its time */
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* Two proposals with one token in one group: the second must find the first. */
@@ -418,9 +406,7 @@ static void a_token_holds_within_a_group(void)
     for (size_t i = 0; i < 2; i++) {
         arena_fini(&jobs[i].arena);
     }
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* A request that began before midnight, so to say, meets its own repetition that was committed
@@ -513,9 +499,7 @@ static void a_table_that_a_group_deletes_takes_no_more_items(void)
     CHECK(late.err == ERR_FAULT && late.no_table && late.task.commit == 0);
     arena_fini(&gone.arena);
     arena_fini(&late.arena);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* Admission: what the view's files do not hold yet is bounded, by a wait and then a refusal that
@@ -545,9 +529,7 @@ static void writes_are_refused_when_too_much_is_unflushed(void)
     store_flush(world.store);
     CHECK(put(&seat, "t", "k", -5) == OK);
     CHECK(get(&seat, "t", "k") == -5);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* The reserve is made larger than the volume. */
@@ -556,10 +538,7 @@ static void deletes_are_refused_last_when_the_disk_is_full(void)
     struct world world;
     struct seat seat;
     uint64_t left = 0;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_NEW_AND_OLD);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_NEW_AND_OLD);
     CHECK(put(&seat, "t", "a", 1) == OK && put(&seat, "t", "b", 1) == OK);
     CHECK(volume_free(world.dir, &left) == OK);
     keeper_close(world.store->keeper); /* it alone writes what it sees */
@@ -576,9 +555,7 @@ static void deletes_are_refused_last_when_the_disk_is_full(void)
     world.store->reserve_bytes = 1;
     store_watch_space(world.store);
     CHECK(put(&seat, "t", "a", 3) == OK);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 int main(void)

@@ -226,10 +226,7 @@ static void only_what_is_due_goes(void)
     struct world world;
     struct seat seat;
     struct store_figures figures;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     update_table(world.store, "t", on);
     stop_expirer(&world);
     CHECK(put(&seat, "t", "due", LATER + 10) == OK);
@@ -253,9 +250,7 @@ static void only_what_is_due_goes(void)
     store_figures(world.store, &figures);
     CHECK(figures.expired == 4);
     check_rows(world.store, 1);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* A stop finds nothing begun after it, and nothing forgotten the next time. */
@@ -264,10 +259,7 @@ static void a_stop_leaves_what_is_due_for_later(void)
     static const _Atomic bool stopping = true;
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     CHECK(put(&seat, "t", "before", LATER) == OK);
     stop_expirer(&world);
     update_table(world.store, "t", on);
@@ -276,9 +268,7 @@ static void a_stop_leaves_what_is_due_for_later(void)
     CHECK(get(&seat, "t", "due") > 0 && rows_in_all(world.store) == 1);
     store_expire(world.store, (uint64_t)(LATER + 1) * 1000, &never);
     CHECK(get(&seat, "t", "due") == -1 && get(&seat, "t", "before") == -1);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* ---- more time, given while it is swept ---- */
@@ -313,10 +303,7 @@ static void more_time_that_was_given_counts(void)
     struct world world;
     struct seat seat;
     struct thread thread;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     update_table(world.store, "t", on);
     stop_expirer(&world);
     race.store = world.store;
@@ -336,9 +323,7 @@ static void more_time_that_was_given_counts(void)
         kept += race.kept[i];
     }
     check_rows(world.store, kept);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 int main(void)

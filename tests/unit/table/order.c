@@ -117,9 +117,7 @@ static void open_world(void)
 
 static void close_world(void)
 {
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void arm(void)

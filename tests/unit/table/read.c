@@ -185,9 +185,7 @@ static void ranges_are_what_their_bounds_say(void)
     struct range_job job = {.stop_after = 3};
     scan(&seat, &job);
     CHECK(job.err == OK && job.count == 3 && job.found[2] == 4);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* ---- cold ---- */
@@ -259,9 +257,7 @@ static void cold_items_are_read_on_workers(void)
     add_three_times(&seat);
     check_items(&seat, true);
     page_cache_is_cold = false;
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void what_the_page_cache_holds_is_read_at_once(void)
@@ -275,9 +271,7 @@ static void what_the_page_cache_holds_is_read_at_once(void)
     check_items(&seat, true);
     store_figures(world.store, &figures);
     CHECK(figures.cache_only_incomplete == 0 && figures.worker_reads == 0);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 struct row_count {
@@ -349,9 +343,7 @@ static void a_scan_is_whole_or_incomplete(void)
     }
     reads_until_cold = -1;
     CHECK(incomplete > 50);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* ---- the catalogue under its readers ---- */

@@ -9,10 +9,7 @@ static void items_come_and_go(void)
 {
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", 0);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, 0);
     CHECK(get(&seat, "t", "a") == -1);
     CHECK(put(&seat, "t", "a", 7) == OK);
     CHECK(get(&seat, "t", "a") == 7);
@@ -21,19 +18,14 @@ static void items_come_and_go(void)
     CHECK(drop(&seat, "t", "a") == OK);
     CHECK(get(&seat, "t", "a") == -1);
     CHECK(put(&seat, "nowhere", "a", 1) == ERR_NOT_FOUND);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void a_clean_stop_keeps_everything_and_replays_nothing(void)
 {
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_NEW_AND_OLD);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_NEW_AND_OLD);
     CHECK(put(&seat, "t", "a", 1) == OK);
     CHECK(put(&seat, "t", "b", 2) == OK);
     CHECK(drop(&seat, "t", "a") == OK);
@@ -49,9 +41,7 @@ static void a_clean_stop_keeps_everything_and_replays_nothing(void)
     CHECK(get(&seat, "t", "b") == 2);
     CHECK(put(&seat, "t", "a", 3) == OK);
     CHECK(get(&seat, "t", "a") == 3);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* A child writes until it is killed and says through a pipe what was acknowledged. */
@@ -112,9 +102,7 @@ static void what_was_acknowledged_survives_a_kill(void)
         snprintf(key, sizeof(key), "k%d", (int)(n % 50));
         CHECK(get(&seat, "t", key) >= n);
     }
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void a_second_process_is_told_who_has_the_directory(void)
@@ -182,10 +170,7 @@ static void a_lost_view_is_made_again_from_the_whole_log(void)
     struct world world;
     struct seat seat;
     char command[96];
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     CHECK(put(&seat, "t", "a", 5) == OK);
     seat_fini(&seat);
     world_close(&world);
@@ -195,19 +180,14 @@ static void a_lost_view_is_made_again_from_the_whole_log(void)
     CHECK(world.report.replayed_commits == 2);
     seat_init(&seat, world.store);
     CHECK(get(&seat, "t", "a") == 5);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void a_deleted_table_is_empty_when_made_again(void)
 {
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_NEW_IMAGE);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_NEW_IMAGE);
     CHECK(put(&seat, "t", "a", 5) == OK);
     CHECK(delete_table(world.store, "t") == OK);
     CHECK(delete_table(world.store, "t") == ERR_FAULT);
@@ -231,9 +211,7 @@ static void a_deleted_table_is_empty_when_made_again(void)
     seat_init(&seat, world.store);
     CHECK(get(&seat, "t", "a") == -1);
     CHECK(get(&seat, "t", "b") == 6);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void names_of_tables_and_streams_are_as_clients_parse_them(void)
@@ -297,10 +275,7 @@ static void a_deleted_table_leaves_no_rows(void)
     struct seat seat;
     struct row_key low = {0};
     uint64_t rows = 0;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", 0);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, 0);
     CHECK(put(&seat, "t", "a", 5) == OK && put(&seat, "t", "b", 5) == OK);
     row_u64(&low, TABLE_ID_FIRST);
     struct view_scan scan = {
@@ -309,9 +284,7 @@ static void a_deleted_table_leaves_no_rows(void)
     rows = 0;
     CHECK(delete_table(world.store, "t") == OK);
     CHECK(view_scan(world.store->view, &scan) == OK && rows == 0);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* A copy of the directory of a running store is what a kill leaves behind. */

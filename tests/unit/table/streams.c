@@ -111,19 +111,14 @@ static void records_are_as_the_view_type_says(void)
         arena_fini(&job.arena);
     }
     store_catalogue_unpin(world.store, catalogue);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void a_transaction_is_one_commit_with_its_records_in_order(void)
 {
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_NEW_IMAGE);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_NEW_IMAGE);
     struct job job = {.actions = {{.kind = ACT_PUT, .table = "t", .key = "a", .number = 1},
                                   {.kind = ACT_PUT, .table = "t", .key = "b", .number = 2},
                                   {.kind = ACT_PUT, .table = "t", .key = "c", .number = 3}},
@@ -141,9 +136,7 @@ static void a_transaction_is_one_commit_with_its_records_in_order(void)
     CHECK(read.raw[0].index < read.raw[1].index && read.raw[1].index < read.raw[2].index);
     arena_fini(&read.arena);
     store_catalogue_unpin(world.store, catalogue);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 /* Changes of one item in one group, proposed over the same visible state: each old image is the new
@@ -154,10 +147,7 @@ static void an_old_image_is_the_new_image_before_it(void)
     struct world world;
     struct seat seat;
     struct job *jobs = mem_zalloc(COUNT, sizeof(*jobs));
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_NEW_AND_OLD);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_NEW_AND_OLD);
     CHECK(put(&seat, "t", "k", 0) == OK);
     for (size_t i = 0; i < COUNT; i++) {
         jobs[i].actions[0] =
@@ -187,10 +177,7 @@ static void a_closed_stream_is_read_to_its_end_and_goes_when_it_is_old(void)
 {
     struct world world;
     struct seat seat;
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     CHECK(put(&seat, "t", "a", 1) == OK);
     CHECK(delete_table(world.store, "t") == OK);
     make_table(world.store, "other", STREAM_KEYS_ONLY);
@@ -261,10 +248,7 @@ static void a_switch_is_exact_in_a_group(void)
     struct seat seat;
     struct job jobs[2 * COUNT] = {0};
     struct update_job off = {.seat = &seat, .table = "t", .update = {.close_stream = true}};
-    world_init(&world);
-    world_open(&world);
-    make_table(world.store, "t", STREAM_KEYS_ONLY);
-    seat_init(&seat, world.store);
+    world_begin(&world, &seat, STREAM_KEYS_ONLY);
     for (size_t i = 0; i < 2 * COUNT; i++) {
         if (i == COUNT) {
             arena_init(&off.arena, 0);
@@ -295,9 +279,7 @@ static void a_switch_is_exact_in_a_group(void)
     arena_fini(&read.arena);
     arena_fini(&off.arena);
     store_catalogue_unpin(world.store, catalogue);
-    seat_fini(&seat);
-    world_close(&world);
-    world_remove(&world);
+    world_end(&world, &seat);
 }
 
 static void check_switched(struct world *world, const uint64_t commits[3])

@@ -315,6 +315,22 @@ static inline void make_table(struct store *store, const char *name, enum stream
     CHECK(store_ensure_table(store, &definition) == OK);
 }
 
+/* What most tests begin with: a store with a table "t" that has such a stream, and a seat. */
+static inline void world_begin(struct world *world, struct seat *seat, enum stream_view view)
+{
+    world_init(world);
+    world_open(world);
+    make_table(world->store, "t", view);
+    seat_init(seat, world->store);
+}
+
+static inline void world_end(struct world *world, struct seat *seat)
+{
+    seat_fini(seat);
+    world_close(world);
+    world_remove(world);
+}
+
 /* Deletes a table through a task of its own. */
 struct delete_job {
     struct task task; /* first */
