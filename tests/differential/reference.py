@@ -23,13 +23,13 @@ class Fault(Exception):
 # ---- numbers ----
 
 
-def checked(number, too_long=PRECISE):
+def checked(number):
     """The number, if DynamoDB can store it. A zero is judged as if its last digit were 1."""
     sign, digits, exponent = number.as_tuple()
     text = "".join(map(str, digits))
     significant = text.strip("0")
     if len(significant) > 38:
-        raise Fault(too_long)
+        raise Fault(PRECISE)
     judged = number if significant else decimal.Decimal((sign, (1,), exponent))
     if judged.adjusted() > 125:
         raise Fault(OVER)
@@ -39,8 +39,7 @@ def checked(number, too_long=PRECISE):
 
 
 def add(a, b):
-    """Too long a sum is told as too large a one."""
-    return checked(EXACT.add(a, b), too_long=OVER) if EXACT.add(a, b) else decimal.Decimal(0)
+    return checked(EXACT.add(a, b)) if EXACT.add(a, b) else decimal.Decimal(0)
 
 
 def subtract(a, b):
@@ -160,6 +159,14 @@ def holds(expression, item):
 # ---- updates ----
 
 
+def total(reckon, a, b):
+    """A sum or a difference: too long a one is told as too large a one."""
+    try:
+        return reckon(a, b)
+    except Fault as fault:
+        raise Fault(OVER if str(fault) == PRECISE else str(fault)) from None
+
+
 def compute(expression, item):
     kind, *parts = expression
     if kind in ("value", "path"):
@@ -174,7 +181,7 @@ def compute(expression, item):
     wanted = "L" if kind == "list_append" else "N"
     if a[0] != wanted or b[0] != wanted:
         raise Fault(BAD_TYPE)
-    return (wanted, a[1] + b[1] if wanted == "L" else (add if kind == "+" else subtract)(a[1], b[1]))
+    return (wanted, a[1] + b[1] if wanted == "L" else total(add if kind == "+" else subtract, a[1], b[1]))
 
 
 REMOVED = object()
@@ -195,7 +202,7 @@ def change_of(action, item):
     if kind == "ADD" and value[0] == "N":
         if old[0] != "N":
             raise Fault(BAD_TYPE)
-        return ("N", add(old[1], value[1]))
+        return ("N", total(add, old[1], value[1]))
     if old[0] != value[0]:
         raise Fault(BAD_TYPE)
     result = old[1] | value[1] if kind == "ADD" else old[1] - value[1]
