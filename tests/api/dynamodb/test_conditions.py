@@ -199,7 +199,7 @@ REFUSED = [
     ("n = :1" + " " * 4091, "Expression size has exceeded the maximum allowed size;"),
     ("n < " + "f(" * 1355 + "m" + ")" * 1355, "Invalid function name; function: f"),
     ("n < " + "size(" * 680 + "m" + ")" * 680, TYPE % ("size", "N")),
-    ("contains(" * 400 + "m", USED_THIS_WAY + "contains"),
+    ("contains(" * 400 + "m" + ")" * 400, USED_THIS_WAY + "contains"),
     ("n = :1" + " AND n = :1" * 150, "The expression contains too many operators; operator count: 301"),
     ("(" * 2000 + "n = :1" + ")" * 2000, "The expression has redundant parentheses;"),
     ("NOT " * 301 + "n = :1", "The expression contains too many operators; operator count: 301"),
