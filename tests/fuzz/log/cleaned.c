@@ -80,14 +80,9 @@ static void add_data(struct made_log *made, struct made_file *file)
     for (uint32_t i = 0; i < commits; i++) {
         uint32_t count = 1 + (uint32_t)fuzz_below(made->input, 3);
         for (uint32_t j = 0; j < count && made->record_count < RECORDS_MAX; j++) {
-            struct log_record record = {.commit = made->next_commit + i,
-                                        .index = j,
-                                        .count = count,
-                                        .time_ms = made->time_ms,
-                                        .stream = fuzz_below(made->input, STREAMS),
-                                        .key_hash = fuzz_byte(made->input),
-                                        .kind = (uint8_t)(1 + fuzz_below(made->input, 6)),
-                                        .body = fuzz_bytes(made->input, 24)};
+            const struct log_place place = {made->next_commit + i, j};
+            struct log_record record =
+                any_record(made->input, place, count, made->time_ms, STREAMS);
             file->holds[made->record_count] = true;
             made->records[made->record_count++] = record;
             put_record(&payload, &record);

@@ -61,6 +61,21 @@ static inline bool same_record(const struct log_record *a, const struct log_reco
            a->kind == b->kind && bytes_equal(a->body, b->body);
 }
 
+/* One of `streams` streams, the rest of it at chance. */
+static inline struct log_record any_record(struct fuzz_input *input, struct log_place place,
+                                           uint32_t count, uint64_t time_ms, size_t streams)
+{
+    const struct log_record record = {.commit = place.commit,
+                                      .index = place.index,
+                                      .count = count,
+                                      .time_ms = time_ms,
+                                      .stream = fuzz_below(input, streams),
+                                      .key_hash = fuzz_byte(input),
+                                      .kind = (uint8_t)(1 + fuzz_below(input, 6)),
+                                      .body = fuzz_bytes(input, 24)};
+    return record;
+}
+
 /* What stands in a data frame before the records of a commit, and for each of them. */
 static inline void put_record(struct buf *payload, const struct log_record *record)
 {
