@@ -127,8 +127,12 @@ def fill_over_time(server):
         ok(server, "PutItem", TableName="simple", Item={"h": {"S": f"kept {number % 4}"}, "t": {"S": f"{number} " * 40}})
     print("waiting until records of a minute have grown old", flush=True)
     api.wait_until(lambda: dead(server, "brief") and list(server.data.glob("log/*-*.log")), 240)
+    create(server, "forever")
+    ok(server, "PutItem", TableName="forever", Item={"h": {"S": "after all"}, "until": {"N": "4102444800"}})
+    for enabled in (True, False):  # what was there before is filled in, and goes
+        ok(server, "UpdateTimeToLive", TableName="forever", TimeToLiveSpecification={"Enabled": enabled, "AttributeName": "until"})
     asked = [("reopened", {"h": {"S": name}}) for name in ("before", "between", "after")]
-    asked += [("expiring", {"h": {"S": "one day"}})]
+    asked += [("expiring", {"h": {"S": "one day"}}), ("forever", {"h": {"S": "after all"}})]
     return asked + [(table, {"h": {"S": f"{name} {number}"}}) for table, name in (("brief", "brief"), ("simple", "kept"))
                     for number in range(4)]
 

@@ -316,12 +316,13 @@ class Server:
         return dict(request.headers)
 
     def call(self, operation, body, service="DynamoDB_20120810", headers=None):
-        """A signed call whose body no client would make: (status, decoded answer). body: bytes, or what JSON can say."""
+        """A signed call whose body no client would make: (status, decoded answer; None: it is empty). body: bytes, or what JSON can
+        say."""
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
         status, _, answer = self.http("POST", "/", body,
                                       self.signed_headers(operation, body, service, headers))
-        return status, json.loads(answer)
+        return status, json.loads(answer) if answer else None
 
     def metrics(self):
         """Every sample of /metrics that has no labels."""
