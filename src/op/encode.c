@@ -27,16 +27,10 @@ unsigned op_encode(const struct op_call *call, struct buf *out)
     }
     if (call->op->encode != NULL) {
         call->op->encode(call, out);
-    } else {
+    } else if (call->op->out_fields->type != FIELD_END) {
         encode_fields(out, call->op->out_fields, call->out);
     }
     return 200;
-}
-
-void encode_nothing(const struct op_call *call, struct buf *out)
-{
-    (void)call;
-    (void)out;
 }
 
 void encode_fields(struct buf *out, const struct field *fields, const void *base)

@@ -175,7 +175,5 @@ MUST_USE enum err decode_tell_values(struct decode *decode);
 /* ---- encoding ---- */
 
 void encode_fields(struct buf *out, const struct field *fields, const void *base);
-/* The answer of an operation whose success has no body, not even "{}". */
-void encode_nothing(const struct op_call *call, struct buf *out);
 
 #endif

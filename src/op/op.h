@@ -107,7 +107,8 @@ struct op {
     /* Takes over where a run has succeeded, on the lane's thread, for an operation that makes calls
      * of its own; in the end it calls done, once. NULL: done is called. */
     void (*after)(struct op_call *call);
-    /* Appends the answer's JSON when out_fields do not suffice; NULL: out_fields say all. */
+    /* Appends the answer's JSON when out_fields do not suffice; NULL: out_fields say all, and where
+     * there is none the answer has no body, not even "{}". */
     void (*encode)(const struct op_call *call, struct buf *out);
 };
 

@@ -32,7 +32,6 @@ const struct op op_tag_resource = {
     .out_fields = tag_resource_out_fields,
     .check = tag_resource_check,
     .run = tag_resource_run,
-    .encode = encode_nothing,
 };
 
 static enum err tag_resource_check(struct op_call *call)

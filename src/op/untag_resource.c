@@ -33,7 +33,6 @@ const struct op op_untag_resource = {
     .out_fields = untag_resource_out_fields,
     .check = untag_resource_check,
     .run = untag_resource_run,
-    .encode = encode_nothing,
 };
 
 static enum err untag_resource_check(struct op_call *call)
