@@ -197,6 +197,15 @@ enum err end_open(struct log *log)
     return log->end.commit == log_visible(log) ? OK : write_note(log, log->end.begin);
 }
 
+enum err end_check(struct log *log)
+{
+    struct end_note note;
+    take_note_up(log);
+    enum err err = end_read(log, &note);
+    put_note_down(log);
+    return err;
+}
+
 /* In both places: where one is damaged later, the other must not miss what was removed. */
 enum err end_begin_later(struct log *log, struct log_begin begin)
 {

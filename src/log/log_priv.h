@@ -505,6 +505,9 @@ MUST_USE enum err end_read(const struct log *log, struct end_note *out);
 MUST_USE enum err end_damaged(const struct log *log, struct log_report *report);
 /* After recovery: everything visible is durable. Makes the file where it is missing or damaged. */
 MUST_USE enum err end_open(struct log *log);
+/* While the log is open, and no note is being written. ERR_DAMAGED: the file holds none. Not under
+ * the mutex. */
+MUST_USE enum err end_check(struct log *log);
 /* Before a removal: notes, durably, that the log begins there from now on. Not under the mutex. */
 MUST_USE enum err end_begin_later(struct log *log, struct log_begin begin);
 /* clean: everything visible is noted. In any state. */

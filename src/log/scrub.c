@@ -217,11 +217,10 @@ static enum err look_ahead(struct log_scrub *scrub)
     return found ? judge(scrub, &segment, check_unused(scrub, &segment)) : OK;
 }
 
-/* It is there while the log is open, and one of its places is never written. */
+/* It is there while the log is open. */
 static void check_note(struct log_scrub *scrub)
 {
-    struct end_note note;
-    if (end_read(scrub->log, &note) != OK) {
+    if (end_check(scrub->log) != OK) {
         IGNORE(end_damaged(scrub->log, &scrub->report)); /* it is what is told */
         tell(scrub);
     }
@@ -232,6 +231,10 @@ static enum err check_unused(struct log_scrub *scrub, const struct segment *segm
     struct frame_reader reader;
     enum err err = open_file(scrub, segment, &reader);
     err = err != OK ? err : verify_zeros(&scrub->verify, segment, &reader, 0, reader.size);
+    if (err == OK && reader.size < segment->size) {
+        err = scan_damage_in(&scrub->verify.scan, segment, reader.size,
+                             "The file is shorter than it was made");
+    }
     frame_reader_close(&reader);
     return err;
 }

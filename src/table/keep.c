@@ -132,7 +132,9 @@ static void watch_view(struct keeper *keeper)
     struct store *store = keeper->store;
     uint64_t errors = view_background_errors(store->view);
     if (errors != 0) {
-        store_die(4, "view", "RocksDB reports a background error");
+        char text[1024] = "RocksDB counts an error of its own, of which it told nothing";
+        bool damaged = view_write_error(text, sizeof(text));
+        store_die(damaged ? 3 : 4, "view", text);
     }
     note_compaction(keeper);
     view_write_set_calm(view_keeps_up(store->view) &&

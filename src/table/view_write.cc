@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <mutex>
 #include <thread>
 
@@ -52,6 +53,11 @@ struct Waiting {
 Waiting waiting;
 std::atomic<uint64_t> waits; // read by the keeper; nothing is ordered by it
 std::atomic<bool> calm;      // nothing is ordered by it
+
+// The first background error, before RocksDB counts it.
+std::mutex error_mutex;
+std::string error_text;
+bool error_is_damage;
 
 // Of the compaction that this thread runs.
 thread_local bool compacting;
@@ -230,6 +236,12 @@ class Listener : public EventListener
         if (reason == BackgroundErrorReason::kCompaction && error->IsNoSpace()) {
             waits.fetch_add(1, std::memory_order_relaxed);
             *error = Status::OK();
+            return;
+        }
+        std::lock_guard<std::mutex> lock(error_mutex);
+        if (error_text.empty()) {
+            error_text = error->ToString();
+            error_is_damage = error->IsCorruption();
         }
     }
 };
@@ -243,6 +255,16 @@ std::shared_ptr<FileSystem> view_write_over(const std::shared_ptr<FileSystem> &f
 
 extern "C" {
 
+bool view_write_error(char *text, size_t room)
+{
+    std::lock_guard<std::mutex> lock(error_mutex);
+    if (error_text.empty()) {
+        return false;
+    }
+    snprintf(text, room, "%s", error_text.c_str());
+    return error_is_damage;
+}
+
 void view_write_init(uint64_t floor)
 {
     static const bool known = [] {
@@ -255,6 +277,10 @@ void view_write_init(uint64_t floor)
         return true;
     }();
     (void)known;
+    {
+        std::lock_guard<std::mutex> lock(error_mutex);
+        error_text.clear();
+    }
     std::lock_guard<std::mutex> lock(waiting.mutex);
     waiting.floor = floor;
     waiting.until_ns = 0;

@@ -16,6 +16,7 @@ extern "C" {
 #endif
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The name of the listener, for RocksDB's option "listeners". */
@@ -31,6 +32,9 @@ void view_write_init(uint64_t floor);
 uint64_t view_write_waits(void);
 /* The last one that could write ended so. Any thread. */
 bool view_write_is_waiting(void);
+/* What the first other background error says; with RocksDB's words, which name the file and the
+ * place; text stays as it is where there was none. True: something is damaged. Any thread. */
+bool view_write_error(char *text, size_t room);
 /* Not calm: as fast as it goes, which is also how it begins. Any thread. */
 void view_write_set_calm(bool calm);
 

@@ -280,23 +280,73 @@ static void a_file_that_is_missing_or_cut_short_is_told(void)
     CHECK(log_close(listener.log, false) == OK);
 }
 
+static void wait_for_segment_ahead(struct log *log, char path[4200])
+{
+    uint64_t ready = 0;
+    while (ready == 0) {
+        thread_pause_ms(1);
+        pthread_mutex_lock(&log->mutex);
+        const struct segment *newest = log->last;
+        ready = newest->state == SEGMENT_READY ? newest->number : 0;
+        pthread_mutex_unlock(&log->mutex);
+    }
+    segment_path(log, ready, path, 4200);
+}
+
 static void a_segment_made_ahead_must_be_zeros(void)
 {
     struct listener listener = {.log = make_log(1)};
     char path[4200];
-    uint64_t ready = 0;
-    while (ready == 0) {
-        thread_pause_ms(1);
-        pthread_mutex_lock(&listener.log->mutex);
-        const struct segment *newest = listener.log->last;
-        ready = newest->state == SEGMENT_READY ? newest->number : 0;
-        pthread_mutex_unlock(&listener.log->mutex);
-    }
-    segment_path(listener.log, ready, path, sizeof(path));
+    wait_for_segment_ahead(listener.log, path);
     flip(path, 70000);
     CHECK(scrub_once(&listener) == OK);
     CHECK(listener.told == 1);
     CHECK_BYTES(bytes_cstr(listener.report.file), bytes_cstr(path));
+    CHECK(log_close(listener.log, false) == OK);
+}
+
+static void a_segment_made_ahead_must_have_its_length(void)
+{
+    struct listener listener = {.log = make_log(1)};
+    char path[4200];
+    wait_for_segment_ahead(listener.log, path);
+    CHECK(truncate(path, 70000) == 0);
+    CHECK(scrub_once(&listener) == OK);
+    CHECK(listener.told == 1 && listener.report.offset == 70000);
+    CHECK_BYTES(bytes_cstr(listener.report.file), bytes_cstr(path));
+    CHECK(log_close(listener.log, false) == OK);
+}
+
+static void scrub_for(void *arg)
+{
+    CHECK(scrub_once(arg) == OK);
+}
+
+static void note_being_written(struct log *log, bool is)
+{
+    pthread_mutex_lock(&log->mutex);
+    log->noting = is;
+    pthread_cond_broadcast(&log->noted);
+    pthread_mutex_unlock(&log->mutex);
+}
+
+/* Both places, as a removal writes them, one behind the other. */
+static void a_note_that_is_being_written_is_not_taken_for_damage(void)
+{
+    struct listener listener = {.log = make_log(1)};
+    struct thread thread;
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/end", dir);
+    note_being_written(listener.log, true);
+    flip(path, 40);
+    flip(path, 4096 + 40);
+    thread_start(&thread, ROLE_WORKER, "scrub", scrub_for, &listener);
+    thread_pause_ms(100);
+    flip(path, 40);
+    flip(path, 4096 + 40);
+    note_being_written(listener.log, false);
+    thread_join(&thread);
+    CHECK(listener.told == 0);
     CHECK(log_close(listener.log, false) == OK);
 }
 
@@ -330,6 +380,8 @@ int main(void)
     RUN(a_damaged_index_is_told_and_made_again);
     RUN(a_file_that_is_missing_or_cut_short_is_told);
     RUN(a_segment_made_ahead_must_be_zeros);
+    RUN(a_segment_made_ahead_must_have_its_length);
+    RUN(a_note_that_is_being_written_is_not_taken_for_damage);
     RUN(damage_from_before_the_start_is_told);
     remove_dir();
     return CHECK_RESULT();

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #define TABLES 3u
+#define ROUNDS 20u
 
 static char unreadable[128]; /* empty: all can be read */
 
@@ -181,6 +182,52 @@ static void a_view_that_is_not_there_is_not_found(void)
     CHECK(view_check_files(&check) == ERR_NOT_FOUND);
 }
 
+/* ---- a compaction that meets it ---- */
+
+/* It reads all of the tables: they overlap. */
+static void compact(char *text, size_t room, bool *damaged, bool readable)
+{
+    struct view *view = open_view_again(0);
+    snprintf(unreadable, sizeof(unreadable), "%s", readable ? "" : table);
+    for (uint64_t round = TABLES + 1; view_background_errors(view) == 0 && round <= ROUNDS;
+         round++) {
+        write_values(view, round);
+        enum err err = view_flush(view);
+        CHECK(err == OK || err == ERR_IO); /* the compaction may have been faster */
+        for (int waits = 0; view_background_errors(view) == 0 && waits < 20; waits++) {
+            usleep(50000);
+        }
+    }
+    CHECK(view_background_errors(view) != 0);
+    *damaged = view_write_error(text, room);
+    view_close(view);
+    unreadable[0] = 0;
+}
+
+static void a_compaction_names_the_table_that_is_damaged(void)
+{
+    char text[512];
+    bool damaged = false;
+    make_view();
+    flip(table, table_bytes / 2);
+    compact(text, sizeof(text), &damaged, true);
+    CHECK(damaged && strstr(text, table) != NULL && strstr(text, " offset ") != NULL);
+    if (strstr(text, table) == NULL) {
+        printf("%s\n", text);
+    }
+    remove_view();
+}
+
+static void a_compaction_that_cannot_read_does_not_call_it_damage(void)
+{
+    char text[512];
+    bool damaged = true;
+    make_view();
+    compact(text, sizeof(text), &damaged, false);
+    CHECK(!damaged && strstr(text, table) != NULL && strstr(text, "Input/output error") != NULL);
+    remove_view();
+}
+
 /* ---- what a batch changes ---- */
 
 static enum err refuse_second(void *arg, enum view_change change, struct bytes row,
@@ -212,6 +259,8 @@ int main(void)
     RUN(a_table_that_is_missing_is_named);
     RUN(a_disk_that_fails_is_not_called_damage);
     RUN(a_view_that_is_not_there_is_not_found);
+    RUN(a_compaction_names_the_table_that_is_damaged);
+    RUN(a_compaction_that_cannot_read_does_not_call_it_damage);
     RUN(what_is_no_batch_is_damage);
     return CHECK_RESULT();
 }
