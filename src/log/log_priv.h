@@ -291,18 +291,17 @@ struct log {
     struct log_begin begin; /* as it was known when the log was opened; from then on it stays so */
     /* of who is `noting`; at the start recovery's, the note that it found */
     struct end_note end;
-    int end_fd;
     uint64_t end_begin; /* both places say that the log begins with this segment, or a later one */
     uint64_t end_seen;  /* visible, when it was looked at last */
     uint64_t end_seen_ms;
     uint64_t end_noted_ms;
+    int end_fd;
     bool end_failed;
     /* shared, under the mutex */
     pthread_mutex_t mutex;
     pthread_cond_t worker_wake;
     pthread_cond_t segment_ready;
     pthread_cond_t noted;
-    bool noting;           /* somebody writes a note, or looks whether to */
     struct segment *first; /* all, in order */
     struct segment *last;
     struct segment **by_number; /* the same ones */
@@ -319,6 +318,7 @@ struct log {
     bool removal_unsynced; /* nothing more may be removed */
     bool closing;
     bool worker_running;
+    bool noting;       /* somebody writes a note, or looks whether to */
     bool cleaner_news; /* there may be more to clean than when it looked */
     struct thread worker;
     struct cleaner *cleaner;

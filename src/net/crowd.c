@@ -205,7 +205,7 @@ static struct connection *find_slowest(const struct loop *loop)
             slowest = at;
         }
     }
-    bool spared = slowest_rate >= GOOD_RATE && !largest->takes_answers;
+    bool spared = slowest_rate >= GOOD_RATE && largest != NULL && !largest->takes_answers;
     return slowest != NULL && !spared ? slowest : largest;
 }
 
