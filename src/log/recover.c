@@ -234,11 +234,13 @@ static enum err scan_next(struct scan *scan, struct segment **segment_in_turn, b
     segment->used = at;
     segment->last_commit = scan->commit;
     segment->last_time_ms = scan->time_ms;
-    *segment_in_turn = scan_find(scan->log, scan->next);
-    return *segment_in_turn != NULL
-               ? OK
-               : scan_damage(scan, scan->next, 0,
-                             "The segment that the one before it names is missing");
+    struct segment *next = scan_find(scan->log, scan->next);
+    if (next == NULL) {
+        return scan_damage(scan, scan->next, 0,
+                           "The segment that the one before it names is missing");
+    }
+    *segment_in_turn = next;
+    return OK;
 }
 
 /* Where there is none, as an older version left it, or none that can be read, nothing is known. */
