@@ -265,13 +265,21 @@ static void refuse_signature(struct sigv4_result *result, struct bytes canonical
 
 /* ---- the parts ---- */
 
-/* What stands before the next comma or blank; an empty one between two of them. */
+static bool is_between(uint8_t byte)
+{
+    return byte == ',' || byte == ' ' || byte == '\t';
+}
+
+/* What stands between commas and blanks; an empty one at the end. */
 static struct bytes cut_field(struct bytes *fields)
 {
-    const struct bytes between = BYTES("," BYTES_BLANK);
-    size_t len = 0;
-    while (len < fields->len && memchr(between.ptr, fields->ptr[len], between.len) == NULL) {
-        len++;
+    while (fields->len > 0 && is_between(fields->ptr[0])) {
+        *fields = bytes_of(fields->ptr + 1, fields->len - 1);
+    }
+    size_t len = fields->len;
+    for (const char *between = "," BYTES_BLANK; *between != 0 && len > 0; between++) {
+        const uint8_t *at = memchr(fields->ptr, *between, len);
+        len = at == NULL ? len : (size_t)(at - fields->ptr);
     }
     struct bytes field = bytes_of(fields->ptr, len);
     len += len < fields->len;
