@@ -271,13 +271,13 @@ static bool is_between(uint8_t byte)
 }
 
 /* What stands between commas and blanks; an empty one at the end. */
-static struct bytes cut_field(struct bytes *fields)
+static struct bytes cut_field(struct bytes *fields, const char *between)
 {
     while (fields->len > 0 && is_between(fields->ptr[0])) {
         *fields = bytes_of(fields->ptr + 1, fields->len - 1);
     }
     size_t len = fields->len;
-    for (const char *between = "," BYTES_BLANK; *between != 0 && len > 0; between++) {
+    for (; *between != 0 && len > 0; between++) {
         const uint8_t *at = memchr(fields->ptr, *between, len);
         len = at == NULL ? len : (size_t)(at - fields->ptr);
     }
@@ -291,8 +291,9 @@ static struct bytes cut_field(struct bytes *fields)
  * between them, as AWS takes them. */
 static bool read_fields(struct bytes fields, struct authorization *out, struct sigv4_result *result)
 {
+    bool tabs = fields.len > 0 && memchr(fields.ptr, '\t', fields.len) != NULL; /* nobody's */
     while (fields.len > 0) {
-        struct bytes value = cut_field(&fields);
+        struct bytes value = cut_field(&fields, tabs ? ", \t" : ", ");
         struct bytes name = bytes_cut(&value, '=');
         struct bytes *place = bytes_equal(name, BYTES("Credential"))      ? &out->credential
                               : bytes_equal(name, BYTES("SignedHeaders")) ? &out->signed_list
