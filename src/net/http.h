@@ -155,7 +155,9 @@ struct bytes http_header_get(const struct http_request *request, struct bytes na
 enum http_encoding { HTTP_ENCODING_IDENTITY, HTTP_ENCODING_GZIP, HTTP_ENCODING_DEFLATE };
 enum http_encoding http_accepted_encoding(const struct http_request *request);
 /* Ends the request. headers: complete lines "Name: value\r\n" without Content-Length, Date and
- * Connection, which are added here; head and body are copied before it returns. */
+ * Connection, which are added here; head and body are copied before it returns. Where answers have
+ * no room any more, other connections of the loop may be closed before it returns, WebSockets too:
+ * not in the middle of a walk over them. */
 void http_respond(struct http_request *request, unsigned status, struct bytes headers,
                   struct bytes body);
 /* Ends the request and the connection without an answer. */

@@ -291,7 +291,7 @@ static struct bytes cut_field(struct bytes *fields, const char *between)
  * between them, as AWS takes them. */
 static bool read_fields(struct bytes fields, struct authorization *out, struct sigv4_result *result)
 {
-    bool tabs = fields.len > 0 && memchr(fields.ptr, '\t', fields.len) != NULL; /* nobody's */
+    bool tabs = fields.len > 0 && memchr(fields.ptr, '\t', fields.len) != NULL; /* rare */
     while (fields.len > 0) {
         struct bytes value = cut_field(&fields, tabs ? ", \t" : ", ");
         struct bytes name = bytes_cut(&value, '=');
