@@ -406,7 +406,7 @@ static void show_group(struct committer *committer)
     atomic_fetch_add_explicit(&store->show_count, 1, memory_order_acq_rel);
     enum err err = view_write(store->view, &committer->state);
     if (err != OK) {
-        store_die(4, "view", err_text(err));
+        store_die_of_view(err_text(err));
     }
     show_catalogue(committer);
     atomic_fetch_add_explicit(&store->show_count, 1, memory_order_acq_rel);

@@ -85,7 +85,7 @@ void store_flush(struct store *store)
     uint64_t start = clock_mono_ns();
     enum err err = view_flush(store->view);
     if (err != OK) {
-        store_die(4, "view", err_text(err));
+        store_die_of_view(err_text(err));
     }
     log_set_flushed(store->log, visible);
     atomic_store_explicit(&store->counters.flushed, visible, memory_order_relaxed);
@@ -127,15 +127,17 @@ static void note_compaction(struct keeper *keeper)
     }
 }
 
+void store_check_view(struct store *store)
+{
+    if (view_background_errors(store->view) != 0) {
+        store_die_of_view("RocksDB counts an error of its own, of which it told nothing");
+    }
+}
+
 static void watch_view(struct keeper *keeper)
 {
     struct store *store = keeper->store;
-    uint64_t errors = view_background_errors(store->view);
-    if (errors != 0) {
-        char text[1024] = "RocksDB counts an error of its own, of which it told nothing";
-        bool damaged = view_write_error(text, sizeof(text));
-        store_die(damaged ? 3 : 4, "view", text);
-    }
+    store_check_view(store);
     note_compaction(keeper);
     view_write_set_calm(view_keeps_up(store->view) &&
                         log_unflushed_bytes(store->log) < 2 * store->flush_bytes);

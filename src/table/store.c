@@ -59,6 +59,14 @@ _Noreturn void store_die(int status, const char *file, const char *reason)
     process_exit_now(status);
 }
 
+_Noreturn void store_die_of_view(const char *reason)
+{
+    char text[1024];
+    snprintf(text, sizeof(text), "%s", reason);
+    bool damaged = view_write_error(text, sizeof(text));
+    store_die(damaged ? 3 : 4, "view", text);
+}
+
 static uint64_t or_default(uint64_t given, uint64_t otherwise)
 {
     return given == 0 ? otherwise : given;
@@ -140,15 +148,16 @@ enum err store_close(struct store *store)
     store->committer = NULL;
     state.trim = atomic_load_explicit(&store->trim, memory_order_relaxed);
     enum err err = view_write(store->view, &state);
-    if (err == OK) {
-        store_flush(store);
-        err = view_background_errors(store->view) == 0 ? OK : ERR_IO;
+    if (err != OK) {
+        store_die_of_view(err_text(err));
     }
+    store_flush(store);
+    store_check_view(store);
     struct log *log = store->log;
     store->log = NULL;
-    enum err closed = log_close(log, err == OK);
+    err = log_close(log, true);
     store_free(store);
-    return err != OK ? err : closed;
+    return err;
 }
 
 static void store_free(struct store *store)

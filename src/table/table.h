@@ -120,7 +120,8 @@ struct store_report {
  * directory. ERR_DAMAGED with report->log filled. */
 MUST_USE enum err store_open(const struct store_options *options, struct store **store,
                              struct store_report *report);
-/* After the last task has come home. Flushes, checks and marks a clean stop. */
+/* After the last task has come home. Flushes, checks and marks a clean stop; where the view cannot
+ * be written, or has failed before, it does not return (store_on_fatal). */
 MUST_USE enum err store_close(struct store *store);
 
 /* A failed write or sync, a background error of RocksDB, damage: called on the thread that met it,

@@ -424,6 +424,11 @@ MUST_USE enum err store_read_format(const char *data, struct store_format *out,
                                     struct store_report *report);
 /* Ends the process through store_on_fatal's callback. */
 _Noreturn void store_die(int status, const char *file, const char *reason);
+/* The same for the view: in RocksDB's own words where it told any, which name file and place, and
+ * with 3 where it met damage. reason: what is said otherwise. */
+_Noreturn void store_die_of_view(const char *reason);
+/* Dies so when a flush or compaction has failed. Any thread. */
+void store_check_view(struct store *store);
 /* Wall time, but never before a time handed out earlier or found in the log. */
 uint64_t store_now_ms(struct store *store);
 /* The time that tokens are kept by: it passes as real time does, whatever the wall clock is set to,
