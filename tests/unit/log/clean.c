@@ -478,7 +478,7 @@ static void a_segment_that_is_being_removed_is_not_cleaned(void)
     removed_from = log;
     trace.on_sync = clean_while_removing;
     log_set_trim(log, last / 2);
-    for (unsigned i = 0; i < 30000 && (removed_from != NULL || log_first(log) < last / 3); i++) {
+    for (unsigned i = 0; i < 30000 && removed_from != NULL; i++) {
         thread_pause_ms(1);
     }
     CHECK(removed_from == NULL);
@@ -883,6 +883,7 @@ static void damage_in_a_cleaned_file_is_told_while_the_log_is_open(void)
 
 int main(void)
 {
+    RUN(old_files_go_when_the_new_one_is_durable);
     RUN(half_dead_neighbours_become_one_file);
     RUN(what_is_alive_is_not_written_again);
     RUN(a_segment_without_anything_alive_shrinks_to_nothing);
@@ -896,7 +897,6 @@ int main(void)
     RUN(damage_in_a_cleaned_file_is_found);
     RUN(damage_in_what_is_cleaned_is_not_cleaned_away);
     RUN(a_first_frame_behind_a_cleaned_file_cannot_be_torn);
-    RUN(old_files_go_when_the_new_one_is_durable);
     RUN(cleaned_files_are_whole_to_who_reads_an_open_log);
     RUN(what_was_cleaned_while_it_was_read_is_read_again);
     RUN(a_segment_that_was_read_in_part_is_read_from_its_cleaned_file);
