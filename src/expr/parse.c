@@ -1,5 +1,6 @@
 /* From text to program: a recursive descent over DynamoDB's grammar. Refusals are in
- * its words; "near" is the source from the token before to the token after, spacing kept.
+ * its words; "near" is the source from the token before, or its beginning, to the token after, or
+ * its end, spacing kept (as DynamoDB Local has it, whose parser is AWS's).
  *
  * A wrong syntax is told before anything else that is wrong, wherever it stands; of the rest, what
  * is found first in the text. Two things are told at once: parentheses around nothing but
@@ -225,18 +226,14 @@ static void note(struct parser *parser, struct bytes where, const char *format, 
 static bool refuse_syntax(struct parser *parser)
 {
     const struct token *now = &parser->lexer.now;
-    struct bytes end = bytes_of(parser->lexer.text.ptr + parser->lexer.text.len, 0);
-    struct bytes from =
-        parser->lexer.before.text.ptr != NULL ? parser->lexer.before.text : now->text;
-    struct bytes to = parser->lexer.after.type != TOKEN_END ? parser->lexer.after.text
-                      : now->type != TOKEN_END              ? now->text
-                                                            : from;
+    const struct token *before = &parser->lexer.before;
+    const struct token *after = &parser->lexer.after;
+    struct bytes text = parser->lexer.text;
     struct bytes shown = now->type == TOKEN_END ? BYTES("<EOF>") : now->text;
-    struct bytes near = bytes_of(from.ptr, (size_t)(to.ptr + to.len - from.ptr));
-    if (now->type == TOKEN_END && parser->lexer.before.text.ptr == NULL) {
-        near = bytes_of(parser->lexer.text.ptr,
-                        (size_t)(end.ptr - parser->lexer.text.ptr)); /* nothing but blanks */
-    }
+    const uint8_t *from = before->text.ptr != NULL ? before->text.ptr : text.ptr;
+    const uint8_t *to =
+        after->type != TOKEN_END ? after->text.ptr + after->text.len : text.ptr + text.len;
+    struct bytes near = bytes_of(from, (size_t)(to - from));
     return refuse(parser, "Syntax error; token: \"%.*s\", near: \"%.*s\"",
                   (int)(shown.len < 200 ? shown.len : 200), shown.ptr,
                   (int)(near.len < 400 ? near.len : 400), near.ptr);

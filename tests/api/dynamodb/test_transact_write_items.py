@@ -250,7 +250,7 @@ SHAPES = [
     ({"TransactItems": [update(UNKNOWN, S, ExpressionAttributeValues={":one": {"NS": ["1", "1.0"]}})]},
      "ExpressionAttributeValues contains invalid value: Input collection contains duplicates for key :one"),
     ({"TransactItems": [update(UNKNOWN, S, "SET a = ")]},
-     'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "="'),
+     'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "= "'),
     ({"TransactItems": [update(UNKNOWN, S, "SET a = :one, b = :two")]},
      "Invalid UpdateExpression: An expression attribute value used in expression is not defined; attribute value: :two"),
     ({"TransactItems": [update(UNKNOWN, S, "SET a = :one, a.b = :one",
@@ -388,7 +388,7 @@ def test_the_first_action_that_fails_wins(api, hashed, keys):
     deep_value = put(hashed, keys[2], ConditionExpression="a = ", ExpressionAttributeValues={":v": nested(33)})
     deep_item = {"Put": {"TableName": hashed, "Item": {"pk": keys[2], "a": nested(32)}}}
     both = {"Put": {**deep_value["Put"], **deep_item["Put"]}}
-    syntax_text = 'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "="'
+    syntax_text = 'Invalid UpdateExpression: Syntax error; token: "<EOF>", near: "= "'
     for actions, text in (((unknown, syntax, deep_value), syntax_text), ((unknown, deep_value, syntax), VALUE_TOO_DEEP),
                           ((deep_item, syntax, deep_value), TOO_DEEP), ((syntax, deep_item), syntax_text), ((both,), VALUE_TOO_DEEP)):
         assert api.refusal("TransactWriteItems", TransactItems=list(actions)) == text

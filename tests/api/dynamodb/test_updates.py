@@ -97,7 +97,9 @@ REFUSED = [
     ("SET a", None, UPDATE + 'Syntax error; token: "<EOF>", near: "a"'),
     ("SET a = :v,", {":v": S}, UPDATE + 'Syntax error; token: "<EOF>", near: ","'),
     ("SET a = :v b = :v", {":v": S}, UPDATE + 'Syntax error; token: "b", near: ":v b ="'),
-    ("SET a = :v + ", {":v": S}, UPDATE + 'Syntax error; token: "<EOF>", near: "+"'),
+    ("SET a = :v + ", {":v": S}, UPDATE + 'Syntax error; token: "<EOF>", near: "+ "'),
+    ("SET a = :v  b ", {":v": S}, UPDATE + 'Syntax error; token: "b", near: ":v  b "'),
+    ("\n x y = :v", {":v": S}, UPDATE + 'Syntax error; token: "x", near: "\n x y"'),
     ("SET a = a / :v", {":v": S}, UPDATE + 'Syntax error; token: "/", near: "a / :v"'),
     ("SET a = :v + :v + :v", {":v": n(1)}, UPDATE + 'Syntax error; token: "+", near: ":v + :v"'),
     ("SET a = (:v + :v) + :v", {":v": n(1)}, UPDATE + 'Syntax error; token: "+", near: ") + :v"'),
@@ -225,7 +227,7 @@ def test_a_syntax_error_goes_before_unused_values(api):
     request = {"TableName": "no.such.table", "Key": {"pk": S}, "ConditionExpression": "a =", "ExpressionAttributeValues": {":v": S}}
     assert api.refusal("UpdateItem", request) == ENVELOPE + 'Invalid ConditionExpression: Syntax error; token: "<EOF>", near: "="'
     request |= {"ConditionExpression": "attribute_exists(a) OR #n = :v", "UpdateExpression": "SET a = ", "ExpressionAttributeNames": {"#n": "n"}}
-    assert api.refusal("UpdateItem", request) == UPDATE + 'Syntax error; token: "<EOF>", near: "="'
+    assert api.refusal("UpdateItem", request) == UPDATE + 'Syntax error; token: "<EOF>", near: "= "'
 
 
 def test_an_empty_condition_goes_before_an_empty_update(api, hashed, key):
