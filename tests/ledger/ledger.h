@@ -81,6 +81,7 @@ struct ledger {
     char iterator[ITERATOR_MAX + 1];
     /* Where the live reader was when the server died. */
     char live_iterator[ITERATOR_MAX + 1];
+    size_t live_count; /* of the round's records, shown to it until then */
     uint64_t round;
 };
 

@@ -292,6 +292,7 @@ static void page_answered(struct load *load, struct op *op, const struct respons
     op->empty = page.count == 0;
     memcpy(ledger->live_iterator, page.next.ptr, page.next.len);
     ledger->live_iterator[page.next.len] = 0;
+    ledger->live_count = ledger->history.seen.count;
 }
 
 /* Its request, if any, stays without an answer. */

@@ -100,6 +100,7 @@ bool round_run(struct ledger *ledger)
     history_clear(&ledger->history);
     records_clear(&ledger->records);
     memcpy(ledger->live_iterator, ledger->iterator, sizeof(ledger->live_iterator));
+    ledger->live_count = 0;
     link_close(&ledger->link);
     bool died = load_run(ledger) == OK && died_right(ledger);
     for (int i = 0; died && i < RESTARTS_MAX; i++) {
@@ -260,7 +261,7 @@ static enum err check_all(struct ledger *ledger)
     TRY(read_records(ledger, reached));
     enum err err = stream_read(ledger, iterator, keep_page, &tail);
     if (err == OK) {
-        check_same(&ledger->checker, &ledger->records, ledger->history.seen.count, &tail,
+        check_same(&ledger->checker, &ledger->records, ledger->live_count, &tail,
                    "an iterator of before the end");
         err = check_table(ledger);
     }
