@@ -12,7 +12,6 @@ import contextlib
 import http.client
 import itertools
 import json
-import ssl
 import threading
 import urllib.parse
 
@@ -154,8 +153,6 @@ class Socket:
         options = {"subprotocols": ["chat.v1"], "max_size": None, "open_timeout": WAIT_S, "compression": None,
                    "close_timeout": WAIT_S, **options}
         url = server.url.replace("http", "ws", 1) + "/v1/ws"
-        if server.authority:
-            options["ssl"] = ssl.create_default_context(cafile=server.authority)
         self.token = token
         self.open = contextlib.ExitStack()
         self.web = self.open.enter_context(websockets.sync.client.connect(url, **options))
