@@ -3,6 +3,7 @@
 #include "base/deflate.h"
 
 #include "base/mem.h"
+#include "base/owner.h"
 
 #include <libdeflate.h>
 
@@ -11,6 +12,7 @@
 #define FIRST_RATIO ((size_t)4)
 
 struct deflate {
+    struct owner owner;
     struct libdeflate_compressor *packer;     /* made when first needed */
     struct libdeflate_decompressor *unpacker; /* the same */
 };
@@ -35,6 +37,7 @@ void deflate_free(struct deflate *deflate)
 enum err deflate_pack(struct deflate *deflate, enum deflate_form form, struct bytes data,
                       struct buf *out)
 {
+    ASSERT_OWNER(&deflate->owner);
     if (deflate->packer == NULL) {
         deflate->packer = libdeflate_alloc_compressor(LEVEL);
     }
@@ -56,6 +59,7 @@ enum err deflate_pack(struct deflate *deflate, enum deflate_form form, struct by
 enum err deflate_unpack(struct deflate *deflate, enum deflate_form form, struct bytes data,
                         struct buf *out)
 {
+    ASSERT_OWNER(&deflate->owner);
     if (deflate->unpacker == NULL) {
         deflate->unpacker = libdeflate_alloc_decompressor();
     }

@@ -292,6 +292,7 @@ static bool origin_allowed(const struct chat *chat, const struct http_request *r
 
 struct job *job_new(struct chat_loop *chat, struct http_request *request, struct socket *socket)
 {
+    ASSERT_OWNER(&chat->owner);
     if (chat->jobs >= CHAT_JOBS_MAX) {
         return NULL;
     }

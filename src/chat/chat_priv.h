@@ -161,6 +161,7 @@ struct feed {
 };
 
 struct chat_loop {
+    struct owner owner;
     struct chat *chat;
     struct loop *loop;
     struct client *client;

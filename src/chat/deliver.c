@@ -217,6 +217,7 @@ static void row_fetched(struct op_call *call)
 
 static void deliver_ready(struct chat_loop *chat)
 {
+    ASSERT_OWNER(&chat->owner);
     while (chat->first_delivery != NULL && chat->first_delivery->ready) {
         struct delivery *delivery = chat->first_delivery;
         chat->first_delivery = delivery->next;

@@ -279,6 +279,7 @@ static void resume_loaded(struct job *job)
 
 void socket_gone(struct chat_loop *chat, struct socket *socket)
 {
+    ASSERT_OWNER(&chat->owner);
     socket->ws = NULL;
     if (socket->connected) {
         struct socket **link =
@@ -301,11 +302,13 @@ void socket_gone(struct chat_loop *chat, struct socket *socket)
 
 struct socket *sockets_of(struct chat_loop *chat, struct bytes uid)
 {
+    ASSERT_OWNER(&chat->owner);
     return uid.len == CHAT_ID_LEN ? chat->by_user[hash_key(uid) % CHAT_BUCKETS] : NULL;
 }
 
 void sockets_close_token(struct chat_loop *chat, struct bytes hash)
 {
+    ASSERT_OWNER(&chat->owner);
     for (struct socket *socket = chat->sockets; socket != NULL; socket = socket->next) {
         struct bytes own = bytes_of(socket->token_hash, sizeof(socket->token_hash));
         if (socket->ws != NULL && bytes_equal(own, hash)) {

@@ -133,6 +133,7 @@ void follow_close(struct follow *follow)
         return;
     }
     ASSERT(!follow->closed);
+    ASSERT_OWNER(&follow->client->lane->owner);
     follow->closed = true;
     switch (follow->state) {
     case FOLLOW_READING:
@@ -156,6 +157,7 @@ struct log_place follow_place(const struct follow *follow)
 
 static void start_reading(struct follow *follow)
 {
+    ASSERT_OWNER(&follow->client->lane->owner);
     struct task *task = &follow->task;
     arena_reset(&follow->arena);
     follow->state = FOLLOW_READING;
@@ -252,6 +254,7 @@ static void read_done(struct task *task, enum err err)
 
 static void hand_over(struct follow *follow)
 {
+    ASSERT_OWNER(&follow->client->lane->owner);
     if (!follow->closed && follow->count > 0) {
         if (is_held(follow)) {
             return;

@@ -2,6 +2,7 @@
  * order they came: a program stays valid for EXPR_CACHE_MAX further compilations (expr I1, I7). */
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "expr/expr_priv.h"
 
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #define BUCKETS 1024u
 
 struct expr_cache {
+    struct owner owner;
     struct expr *buckets[BUCKETS];
     struct expr *ring[EXPR_CACHE_MAX + 1];
     size_t next;
@@ -39,9 +41,15 @@ static void evict(struct expr_cache *cache, struct expr *expr)
     mem_free(expr);
 }
 
+void expr_cache_leave(struct expr_cache *cache)
+{
+    owner_leave(&cache->owner);
+}
+
 enum err expr_compile(struct expr_cache *cache, enum expr_kind kind, struct bytes text,
                       const struct expr **out, struct expr_fault *fault)
 {
+    ASSERT_OWNER(&cache->owner);
     uint64_t hash = hash_key(text) + (uint64_t)kind;
     struct expr *expr = cache->buckets[hash % BUCKETS];
     while (expr != NULL &&

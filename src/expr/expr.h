@@ -34,6 +34,8 @@ struct expr_cache; /* of one thread */
 /* NULL: memory. */
 struct expr_cache *expr_cache_new(void);
 void expr_cache_free(struct expr_cache *cache);
+/* The calling thread is done with it: it is the next one's that compiles with it. */
+void expr_cache_leave(struct expr_cache *cache);
 /* ERR_FAULT (fault set), ERR_NOMEM. Faults are cached too. */
 MUST_USE enum err expr_compile(struct expr_cache *cache, enum expr_kind kind, struct bytes text,
                                const struct expr **out, struct expr_fault *fault);

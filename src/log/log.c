@@ -188,6 +188,7 @@ uint64_t log_id(const struct log *log)
 
 void log_group_begin(struct log *log, uint64_t now_ms)
 {
+    ASSERT_OWNER(&log->committer);
     if (log->group == NULL) {
         log->group = tail_frame_new(GROUP_FIRST);
     }
@@ -211,6 +212,7 @@ size_t log_group_bytes(const struct log *log)
 
 uint64_t log_commit_begin(struct log *log)
 {
+    ASSERT_OWNER(&log->committer);
     commit_close(log);
     uint8_t *room = tail_frame_room(log->group, 1);
     *room = 0; /* the record count, known when the commit is closed */
@@ -235,6 +237,7 @@ static uint8_t *put_varint(uint8_t *out, uint64_t value)
 void log_record_add(struct log *log, uint8_t kind, uint64_t stream, uint64_t key_hash,
                     struct bytes body)
 {
+    ASSERT_OWNER(&log->committer);
     struct tail_frame *group = log->group;
     ASSERT(log->commit_open && log->commit_records < LOG_INDEX_END);
     uint8_t *start = tail_frame_room(group, 1 + 8 + 10 + 10 + body.len);
@@ -295,6 +298,7 @@ static void commit_close(struct log *log)
 
 enum err log_append(struct log *log)
 {
+    ASSERT_OWNER(&log->committer);
     struct tail_frame *group = log->group;
     commit_close(log);
     if (log->group_commits == 0) {
@@ -419,6 +423,7 @@ static enum err write_and_sync(struct log *log, const void *memory, size_t len)
 
 void log_publish(struct log *log, uint64_t commit)
 {
+    ASSERT_OWNER(&log->committer);
     struct tail_frame *frame = log->appended;
     if (frame == NULL) {
         return;

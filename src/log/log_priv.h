@@ -273,6 +273,7 @@ struct log {
     struct log_options options;
     uint64_t id;
     /* the committer's */
+    struct owner committer;
     int fd; /* of the open segment */
     struct segment *open;
     uint64_t position;

@@ -50,6 +50,7 @@ enum err log_read(struct log *log, struct log_read *read)
     if (err != ERR_INCOMPLETE || read->mode == LOG_READ_TAIL_ONLY) {
         return err;
     }
+    DASSERT(thread_role() != ROLE_LOOP);
     if (read->after.commit + (read->after.index == LOG_INDEX_END ? 1 : 0) < log_first(log) &&
         read->after.commit + 1 < log_first(log)) {
         TRY(measure_first(log));

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 struct log_scrub {
+    struct owner owner;
     struct log *log;
     struct log_scrub_options options;
     struct verify verify; /* scan: of the newest frame that was read, as far as it has no gap */
@@ -69,6 +70,7 @@ uint64_t log_scrub_bytes(struct log *log)
 
 enum err log_scrub_run(struct log_scrub *scrub)
 {
+    ASSERT_OWNER(&scrub->owner);
     struct segment segment;
     bool ended = false;
     while (!ended && take_segment(scrub, &segment)) {

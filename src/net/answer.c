@@ -39,6 +39,7 @@ struct bytes http_header_get(const struct http_request *request, struct bytes na
 /* The request's memory may be used again. Returns false when nobody waits for an answer. */
 static bool end_request(struct connection *connection)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     ASSERT(connection->state == CONNECTION_BUSY);
     connection->state = CONNECTION_IDLE;
     connection->exchange->answered = true;

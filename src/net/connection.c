@@ -30,6 +30,7 @@ static void slim(struct connection *connection);
 
 void connection_accept(struct loop *loop)
 {
+    ASSERT_OWNER(&loop->owner);
     struct connection *connection = mem_zalloc(1, sizeof(*connection));
     connection->loop = loop;
     connection->since_ms = uv_now(&loop->uv);
@@ -120,6 +121,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 
 void connection_data(struct connection *connection, struct bytes data)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     if (connection->state == CONNECTION_WS) {
         ws_begin(connection->ws);
         ws_data(connection->ws, data);
@@ -144,6 +146,7 @@ void connection_peer_end(struct connection *connection)
 
 void connection_dirty(struct connection *connection)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     connection->loop->touched = true;
     if (!connection->dirty && !connection->closed) {
         connection->dirty = true;
@@ -173,6 +176,7 @@ static bool is_ready(const struct connection *connection)
 
 void connection_flush(struct connection *connection)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     while (!connection->closed && is_ready(connection)) {
         http_continue(connection); /* its answer leaves with this flush */
     }
@@ -309,6 +313,7 @@ static void on_written(uv_write_t *write, int status)
 
 void connection_finish(struct connection *connection)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     connection->state = CONNECTION_CLOSING;
     connection->since_ms = uv_now(&connection->loop->uv);
     connection->close_after_send = true;
@@ -348,6 +353,7 @@ static void on_shut(uv_shutdown_t *shut, int status)
 
 void connection_close(struct connection *connection)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     if (connection->closed) {
         return;
     }
@@ -378,6 +384,7 @@ static void on_closed(uv_handle_t *handle)
 
 void connection_free(struct connection *connection)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     struct loop *loop = connection->loop;
     if (connection->dirty) {
         connection_undirty(connection);
@@ -465,6 +472,7 @@ static void sweep_body(struct connection *connection, uint64_t now_ms)
 
 void connection_sweep(struct connection *connection, uint64_t now_ms)
 {
+    ASSERT_OWNER(&connection->loop->owner);
     struct loop *loop = connection->loop;
     const struct http_limits *limits = &loop->limits;
     if (connection->closed) {

@@ -143,6 +143,7 @@ void loop_close(struct loop *loop)
     if (loop == NULL) {
         return;
     }
+    owner_leave(&loop->owner);       /* its thread was joined */
     uv_prepare_stop(&loop->prepare); /* the service has gone: no more turns */
     uv_check_stop(&loop->check);
     for (struct connection *connection = loop->connections; connection != NULL;
@@ -242,6 +243,7 @@ static void on_check(uv_check_t *check)
  * waited behind answered ones. */
 static void turn(struct loop *loop)
 {
+    ASSERT_OWNER(&loop->owner);
     do {
         figure_add(&loop->turns, 1);
         mailbox_run(&loop->mailbox);
@@ -334,6 +336,7 @@ static void on_timer_closed(uv_handle_t *handle)
 
 enum err loop_timer_start(struct loop *loop, struct loop_timer *timer, uint32_t ms)
 {
+    ASSERT_OWNER(&loop->owner);
     uv_timer_t *handle = timer->handle;
     if (handle == NULL) {
         handle = mem_zalloc(1, sizeof(*handle));
@@ -349,7 +352,7 @@ enum err loop_timer_start(struct loop *loop, struct loop_timer *timer, uint32_t 
 
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer)
 {
-    (void)loop;
+    ASSERT_OWNER(&loop->owner);
     if (timer->handle != NULL) {
         uv_close(timer->handle, on_timer_closed);
         timer->handle = NULL;

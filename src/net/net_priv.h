@@ -144,6 +144,7 @@ struct ws {
 };
 
 struct loop {
+    struct owner owner;
     uv_loop_t uv;
     uv_async_t async;
     uv_prepare_t prepare;

@@ -8,6 +8,7 @@
 
 #include "base/digest.h"
 #include "base/mem.h"
+#include "base/owner.h"
 
 #include <openssl/crypto.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #define QUOTED_MAX 600u          /* of what the caller sent, in a refusal */
 
 struct sigv4_context {
+    struct owner owner;
     unsigned last; /* found last time */
     unsigned next; /* the next one to be replaced */
     struct cached_key keys[KEY_CACHE];
@@ -107,6 +109,7 @@ const struct hmac_key *signing_key(struct sigv4_context *context, struct bytes c
                                    struct bytes secret, const struct bytes parts[4],
                                    struct hmac_key *scratch, bool *found)
 {
+    ASSERT_OWNER(&context->owner);
     for (unsigned i = 0; i < KEY_CACHE; i++) {
         unsigned at = (context->last + i) % KEY_CACHE;
         if (is_key_of(&context->keys[at], credential, secret)) {
@@ -132,6 +135,7 @@ const struct hmac_key *signing_key(struct sigv4_context *context, struct bytes c
 void signing_key_keep(struct sigv4_context *context, struct bytes credential, struct bytes secret,
                       const struct hmac_key *key)
 {
+    ASSERT_OWNER(&context->owner);
     if (credential.len > CREDENTIAL_MAX || secret.len > SECRET_MAX) {
         return;
     }

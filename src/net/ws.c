@@ -248,6 +248,7 @@ static void settle(struct ws *ws)
 
 enum err ws_send(struct ws *ws, struct bytes text)
 {
+    ASSERT_OWNER(&ws->connection->loop->owner);
     if (ws->dead || ws->closing || ws->connection->closed) {
         return ERR_CLOSED;
     }
@@ -265,6 +266,7 @@ enum err ws_send(struct ws *ws, struct bytes text)
 
 void ws_close(struct ws *ws, uint16_t code, struct bytes reason)
 {
+    ASSERT_OWNER(&ws->connection->loop->owner);
     if (ws->dead || ws->closing || ws->connection->closed) {
         return;
     }

@@ -185,6 +185,7 @@ static void call_arrives(struct message *message)
 
 static void start_next(struct key_changes *changes)
 {
+    ASSERT_OWNER(&changes->owner);
     while (changes->current == NULL && changes->oldest != NULL) {
         changes->current = changes->oldest;
         changes->oldest = changes->oldest->next;
@@ -275,6 +276,7 @@ static void saved(struct work *work)
 static void take_notice(struct message *message)
 {
     struct loop_state *state = ((struct key_notice *)message)->state;
+    ASSERT_OWNER(&state->lane.owner);
     struct key_changes *changes = &state->server->changes;
     state->retired = state->managed;
     state->managed = changes->fresh;
@@ -302,6 +304,7 @@ static void all_took(struct message *message)
 /* The answer is posted before the notice of any later change, so that its key is there still. */
 static void finish(struct key_changes *changes)
 {
+    ASSERT_OWNER(&changes->owner);
     struct key_call *call = changes->current;
     changes->current = NULL;
     changes->fresh = NULL;

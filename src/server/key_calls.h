@@ -29,6 +29,7 @@ struct key_notice {
 
 /* Owned by the first loop, but for what says otherwise. */
 struct key_changes {
+    struct owner owner;
     struct server *server;
     struct key_call *current;
     struct key_call *oldest; /* that wait */

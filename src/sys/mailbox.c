@@ -9,6 +9,7 @@ void mailbox_init(struct mailbox *mailbox, void (*wake)(void *arg), void *wake_a
     atomic_init(&mailbox->newest, NULL);
     mailbox->wake = wake;
     mailbox->wake_arg = wake_arg;
+    mailbox->owner = (struct owner){0};
 }
 
 void mailbox_post(struct mailbox *mailbox, struct message *message)
@@ -40,6 +41,7 @@ void mailbox_post_list(struct mailbox *mailbox, struct message *oldest, struct m
 
 struct message *mailbox_take(struct mailbox *mailbox)
 {
+    ASSERT_OWNER(&mailbox->owner);
     struct message *message =
         atomic_exchange_explicit(&mailbox->newest, NULL, memory_order_acquire);
     struct message *oldest = NULL;

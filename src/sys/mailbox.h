@@ -6,6 +6,7 @@
 #define HW_SYS_MAILBOX_H
 
 #include "base/bytes.h"
+#include "base/owner.h"
 
 struct message {
     struct message *next;
@@ -16,6 +17,7 @@ struct mailbox {
     _Atomic(struct message *) newest;
     void (*wake)(void *arg); /* any thread; may be called once too often */
     void *wake_arg;
+    struct owner owner;
 };
 
 void mailbox_init(struct mailbox *mailbox, void (*wake)(void *arg), void *wake_arg);

@@ -1,4 +1,4 @@
-/* Threads and their roles. Each struct says which role owns it; its functions assert that. */
+/* Threads and their roles. Which of them a struct belongs to is base/owner.h's. */
 #ifndef HW_SYS_THREAD_H
 #define HW_SYS_THREAD_H
 
@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+/* Main's is that of who was not started by thread_start. */
 enum role { ROLE_MAIN, ROLE_LOOP, ROLE_COMMITTER, ROLE_WORKER };
 
 struct thread {
@@ -24,8 +25,6 @@ struct thread {
 void thread_start(struct thread *thread, enum role role, const char *name, void (*run)(void *arg),
                   void *arg);
 void thread_join(struct thread *thread);
-/* The role of the calling thread; ROLE_MAIN unless thread_start made it. */
-enum role thread_role(void);
 /* From now on the calling thread's reads and writes go behind those of others, where the disk's
  * scheduler knows of such an order. Its share of the processors is as before: it takes locks that
  * others wait for. */
@@ -35,6 +34,9 @@ void thread_read_last(void);
 void thread_run_soon(void);
 /* Processors this process may use. */
 unsigned thread_cpu_count(void);
+/* The role of the calling thread: debug builds assert that no loop waits for a disk, and neither
+ * loop nor committer for a commit. */
+enum role thread_role(void);
 /* Sleeps; never on a loop that serves or on the committer. */
 void thread_pause_ms(unsigned ms);
 /* Returns when cond is signalled, after so many milliseconds, or for no reason: the caller looks.

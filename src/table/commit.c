@@ -88,6 +88,7 @@ struct committer *committer_open(struct store *store, struct view_state state)
     committer->catalogue = catalogue_pin(store->catalogue);
     committer->exprs = expr_cache_new();
     ASSERT(committer->exprs != NULL);
+    view_leave(store->view); /* recovery was here */
     thread_start(&committer->thread, ROLE_COMMITTER, "committer", committer_run, committer);
     return committer;
 }
@@ -97,6 +98,7 @@ struct view_state committer_close(struct committer *committer)
     atomic_store_explicit(&committer->stopping, true, memory_order_release);
     event_signal(&committer->event);
     thread_join(&committer->thread);
+    view_leave(committer->store->view);
     event_fini(&committer->event);
     overlay_free(committer->overlay);
     catalogue_unpin(committer->catalogue);

@@ -605,6 +605,7 @@ struct expr_cache *store_take_exprs(struct store *store)
 /* There are never more than workers at once. */
 void store_give_exprs(struct store *store, struct expr_cache *exprs)
 {
+    expr_cache_leave(exprs);
     pthread_mutex_lock(&store->exprs_mutex);
     if (store->exprs_count == store->exprs_cap) {
         store->exprs_cap = store->exprs_cap * 2 + 4;

@@ -159,6 +159,7 @@ struct task;
 /* A thread's door to the store: one per loop (and one per test thread). Tasks come home to its
  * mailbox. */
 struct lane {
+    struct owner owner;
     struct store *store;
     struct mailbox *home;
     struct message *oldest; /* proposals of this turn */

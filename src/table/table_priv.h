@@ -164,7 +164,8 @@ struct view_scan {
 };
 MUST_USE enum err view_scan(struct view *view, const struct view_scan *scan);
 
-/* One batch at a time, of the committer (or of replay before it runs). */
+/* One batch at a time, of the committer, or of replay before it runs: view_leave is between. */
+void view_leave(struct view *view);
 void view_put(struct view *view, struct bytes row, struct bytes value);
 void view_delete(struct view *view, struct bytes row);
 void view_delete_range(struct view *view, struct bytes low, struct bytes high);

@@ -38,6 +38,7 @@ void lane_fini(struct lane *lane)
 
 void lane_flush(struct lane *lane)
 {
+    ASSERT_OWNER(&lane->owner);
     if (lane->count == 0) {
         return;
     }
@@ -54,6 +55,7 @@ void lane_flush(struct lane *lane)
 
 void store_run(struct lane *lane, struct task *task)
 {
+    ASSERT_OWNER(&lane->owner);
     task->lane = lane;
     task->now_ms = store_now_ms(lane->store);
     task->token_ms = store_token_ms(lane->store);
@@ -137,6 +139,7 @@ static void decide(struct task *task, enum err err, bool settled)
 {
     struct lane *lane = task->lane;
     struct store *store = lane->store;
+    ASSERT_OWNER(&lane->owner);
     bool to_commit =
         (err == OK || err == ERR_FAULT) && task->writes && (task->changes.count > 0 || !settled);
     task->outcome = err;
@@ -169,6 +172,7 @@ static void propose(struct task *task)
 static void come_home(struct message *message)
 {
     struct task *task = (struct task *)message; /* message is its first member */
+    ASSERT_OWNER(&task->lane->owner);
     task->lane->in_flight--;
     task->done(task, task->outcome);
 }
@@ -241,6 +245,7 @@ static void wake_event(void *arg)
 
 enum err task_run_blocking(struct store *store, struct task *task)
 {
+    DASSERT(thread_role() != ROLE_LOOP && thread_role() != ROLE_COMMITTER);
     struct blocking_run run = {.task = task};
     struct event event;
     struct mailbox home;

@@ -22,6 +22,7 @@
 #define CACHED_SKIPS_MAX 1024u /* deleted rows that a cached scan walks over, one after another */
 
 struct view {
+    struct owner owner; /* of the batch */
     rocksdb_t *db;
     rocksdb_options_t *options;
     rocksdb_readoptions_t *read;
@@ -43,6 +44,12 @@ static enum err took(char *error, const char *call);
 static enum err get_row(struct view *view, const rocksdb_readoptions_t *options, struct bytes row,
                         enum view_read how, struct arena *arena, struct bytes *value);
 static enum err row_bounds(const struct view_scan *scan, rocksdb_readoptions_t *options);
+
+static void begin_reading(enum view_read how)
+{
+    DASSERT(how == VIEW_CACHED || thread_role() != ROLE_LOOP);
+    resident_begin(how == VIEW_CACHED);
+}
 
 enum err view_open(const struct view_options *options, struct view **out, struct view_state *state,
                    bool *fresh, char *reason, size_t room)
@@ -233,7 +240,7 @@ static enum err get_row(struct view *view, const rocksdb_readoptions_t *options,
 {
     char *error = NULL;
     size_t len = 0;
-    resident_begin(how == VIEW_CACHED);
+    begin_reading(how);
     rocksdb_pinnableslice_t *slice =
         rocksdb_get_pinned(view->db, options, (const char *)row.ptr, row.len, &error);
     enum err read = resident_end();
@@ -265,7 +272,7 @@ enum err view_scan(struct view *view, const struct view_scan *scan)
     if (scan->how == VIEW_CACHED) {
         rocksdb_readoptions_set_max_skippable_internal_keys(options, CACHED_SKIPS_MAX);
     }
-    resident_begin(scan->how == VIEW_CACHED);
+    begin_reading(scan->how);
     rocksdb_iterator_t *iterator = rocksdb_create_iterator(view->db, options);
     size_t bytes = 0;
     bool stopped = false;
@@ -332,8 +339,14 @@ static enum err took(char *error, const char *call)
 
 /* ---- writing ---- */
 
+void view_leave(struct view *view)
+{
+    owner_leave(&view->owner);
+}
+
 void view_put(struct view *view, struct bytes row, struct bytes value)
 {
+    ASSERT_OWNER(&view->owner);
     rocksdb_writebatch_put(view->batch, (const char *)row.ptr, row.len, (const char *)value.ptr,
                            value.len);
     view->batch_bytes += row.len + value.len;
@@ -341,12 +354,14 @@ void view_put(struct view *view, struct bytes row, struct bytes value)
 
 void view_delete(struct view *view, struct bytes row)
 {
+    ASSERT_OWNER(&view->owner);
     rocksdb_writebatch_delete(view->batch, (const char *)row.ptr, row.len);
     view->batch_bytes += row.len;
 }
 
 void view_delete_range(struct view *view, struct bytes low, struct bytes high)
 {
+    ASSERT_OWNER(&view->owner);
     rocksdb_writebatch_delete_range(view->batch, (const char *)low.ptr, low.len,
                                     (const char *)high.ptr, high.len);
     view->batch_bytes += low.len + high.len;
@@ -354,6 +369,7 @@ void view_delete_range(struct view *view, struct bytes low, struct bytes high)
 
 void view_put_expiry(struct view *view, struct bytes row, uint64_t second)
 {
+    ASSERT_OWNER(&view->owner);
     view->batch_low = second < view->batch_low ? second : view->batch_low;
     view_put(view, row, BYTES(""));
 }
@@ -381,6 +397,7 @@ size_t view_batch_bytes(const struct view *view)
 
 enum err view_batch_take(struct view *view, view_batch_visit *fn, void *arg)
 {
+    ASSERT_OWNER(&view->owner);
     size_t len = 0;
     const char *data = rocksdb_writebatch_data(view->batch, &len);
     enum err err = view_check_batch(data, len, fn, arg);
@@ -410,6 +427,7 @@ static void encode_state(const struct view_state *state, uint8_t out[STATE_LEN])
 
 enum err view_write(struct view *view, const struct view_state *state)
 {
+    ASSERT_OWNER(&view->owner);
     char *error = NULL;
     struct row_key row;
     uint8_t value[STATE_LEN];

@@ -85,12 +85,14 @@ static void change_row(struct world *world, const struct newest *row, bool is_th
     struct view_state state;
     CHECK(view_snapshot_state(snapshot, &state) == OK);
     view_snapshot_close(snapshot);
+    view_leave(world->store->view);
     if (is_there) {
         view_put(world->store->view, row_bytes(&row->row), bytes_of(row->value, row->value_len));
     } else {
         view_delete(world->store->view, row_bytes(&row->row));
     }
     CHECK(view_write(world->store->view, &state) == OK);
+    view_leave(world->store->view);
 }
 
 /* Rows that only a cleaned segment tells of are not compared. */
@@ -229,6 +231,7 @@ static void a_sample_of_many_rows_is_a_part_of_them(void)
     enum { MANY = 50000 };
     struct sampling sampling = {.sample = sample_new()};
     open_world(&sampling.world, &sampling.seat);
+    view_leave(sampling.world.store->view); /* nothing is committed from here on */
     for (unsigned i = 0; i < MANY; i++) {
         add_record(&sampling, i, 1 + i, false);
     }
