@@ -6,6 +6,9 @@
 
 _Noreturn void assert_failed(const char *what, const char *file, int line)
 {
-    fprintf(stderr, "headwater: bug: %s does not hold at %s:%d\n", what, file, line);
+    fprintf(stderr,
+            "headwater: bug: %s does not hold at %s:%d. Start again: what was acknowledged is "
+            "there; and report it with the lines above.\n",
+            what, file, line);
     abort();
 }

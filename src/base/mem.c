@@ -2,9 +2,13 @@
  * anything else at a start. What was acknowledged is durable. */
 #include "base/mem.h"
 
+#include "base/ending.h"
+
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define PAGE 4096u
@@ -12,8 +16,10 @@
 static void *there(void *block, size_t size)
 {
     if (block == NULL) {
-        fprintf(stderr, "headwater: out of memory for %zu bytes\n", size);
-        _exit(1); /* not by a signal: nothing here is wrong */
+        char what[64];
+        snprintf(what, sizeof(what), "out of memory for %zu bytes", size);
+        ending_tell(EXIT_FAILED, what, strerrordesc_np(ENOMEM));
+        _exit(EXIT_FAILED); /* not by a signal: nothing here is wrong */
     }
     return block;
 }

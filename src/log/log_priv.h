@@ -76,6 +76,7 @@
 #define HW_LOG_LOG_PRIV_H
 
 #include "log/log.h"
+#include "sys/file.h"
 #include "sys/thread.h"
 
 #include <stdatomic.h>
@@ -313,6 +314,7 @@ struct log {
     uint64_t settled;      /* no segment below this number wants its index */
     uint64_t wanted_bytes; /* least size of the next segment to prepare */
     enum err worker_error; /* of the last preparation: ERR_FULL is a state */
+    char worker_failure[FILE_FAILURE_MAX]; /* and its words */
     _Atomic bool awaited;  /* somebody waits for a segment: it is made without pauses */
     bool unfit;            /* the budget had no room for the newest preparation */
     bool over_budget;      /* nor for the newest that log_append waited for */

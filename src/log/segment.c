@@ -330,6 +330,9 @@ enum err segment_take(struct log *log, uint64_t bytes, struct segment **out)
         next = first_ready(log);
         err = next != NULL && next->size >= bytes ? OK : log->worker_error;
     }
+    if (err != OK) {
+        file_failure_is(log->worker_failure);
+    }
     atomic_store_explicit(&log->awaited, false, memory_order_relaxed);
     if (err == OK) {
         next->state = SEGMENT_OPEN;
@@ -396,6 +399,7 @@ static bool worker_prepare(struct log *log)
     log->unfit = !fits_budget(log, size, bytes);
     if (log->unfit) {
         log->worker_error = ERR_FULL;
+        log->worker_failure[0] = 0;
         pthread_cond_broadcast(&log->segment_ready);
         return false;
     }
@@ -414,6 +418,9 @@ static bool worker_prepare(struct log *log)
         log->figures.segments_ready = 1;
     }
     log->worker_error = err;
+    if (err != OK) {
+        snprintf(log->worker_failure, sizeof(log->worker_failure), "%s", file_failure());
+    }
     pthread_cond_broadcast(&log->segment_ready);
     return err == OK;
 }

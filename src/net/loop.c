@@ -83,11 +83,8 @@ enum err loop_listen(struct loop *loop, const char *host, uint16_t port, uint16_
         failed = uv_tcp_getsockname(&loop->listener, (struct sockaddr *)&given, &len);
     }
     if (failed != 0) {
-        snprintf(
-            why, room, "%s%s", uv_strerror(failed),
-            failed == UV_EADDRINUSE
-                ? " (another program listens there; choose another port with --listen, or stop it)"
-                : "");
+        const char *words = strerrordesc_np(-failed); /* the system's own number, on Linux */
+        snprintf(why, room, "%s", words != NULL ? words : uv_strerror(failed));
         return failed == UV_EADDRINUSE ? ERR_BUSY : ERR_IO;
     }
     *bound = ntohs(given.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&given)->sin6_port

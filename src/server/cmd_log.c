@@ -18,6 +18,7 @@ static bool take_online(int *argc, char **argv);
 static bool hold_directory(const char *data, bool dump_it, int *lock, int *status);
 static int tell(const char *path, enum err err, const struct log_report *report,
                 const struct dump *dump);
+static int cannot_read(const char *path, enum err err, const char *reason);
 static int verify_view(const char *data, const struct log_report *log, uint64_t first);
 static int verify_credentials(const char *data);
 static enum err visit(void *arg, const struct log_record *record);
@@ -99,8 +100,19 @@ static bool hold_directory(const char *data, bool dump_it, int *lock, int *statu
                 strtoul(holder, NULL, 10), data,
                 dump_it ? "" : ", or let it look itself: headwater log verify --online");
         *status = EXIT_IN_USE;
+    } else if (err != OK) {
+        *status = cannot_read(path, err, file_reason(err));
     }
     return err == OK;
+}
+
+static int cannot_read(const char *path, enum err err, const char *reason)
+{
+    enum exit_status status = err == ERR_NOMEM ? EXIT_FAILED : EXIT_DISK;
+    char what[4096 + 64];
+    snprintf(what, sizeof(what), "%s cannot be read", path);
+    ending_tell(status, what, reason);
+    return (int)status;
 }
 
 static int tell(const char *path, enum err err, const struct log_report *report,
@@ -115,7 +127,7 @@ static int tell(const char *path, enum err err, const struct log_report *report,
         return unread ? EXIT_CLEAN : EXIT_FAILED;
     }
     if (err == ERR_NOT_FOUND) {
-        fprintf(stderr, "headwater: there is no log in %s\n", path);
+        fprintf(stderr, "headwater: there is no log in %s: name its directory with --data\n", path);
         return EXIT_FAILED;
     }
     if (err == ERR_DAMAGED) {
@@ -124,9 +136,7 @@ static int tell(const char *path, enum err err, const struct log_report *report,
         return EXIT_DAMAGED;
     }
     if (err != OK) {
-        fprintf(stderr, "headwater: %s cannot be read: %s: %s\n", path, err_text(err),
-                file_failure());
-        return EXIT_DISK;
+        return cannot_read(path, err, file_reason(err));
     }
     fprintf(out,
             "whole: %llu segments, %llu frames, %llu commits to number %llu, %llu records, %llu "
@@ -166,9 +176,7 @@ static int verify_view(const char *data, const struct log_report *log, uint64_t 
         return EXIT_CLEAN;
     }
     if (err != OK) {
-        fprintf(stderr, "headwater: %s cannot be read: %s: %s\n", view.file, err_text(err),
-                view.reason[0] != 0 ? view.reason : file_failure());
-        return EXIT_DISK;
+        return cannot_read(view.file, err, view.reason[0] != 0 ? view.reason : file_reason(err));
     }
     printf("view: %llu tables, %llu bytes read, to commit %llu, %llu rows as the log has them\n",
            (unsigned long long)view.tables, (unsigned long long)view.bytes,

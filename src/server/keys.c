@@ -46,16 +46,19 @@ enum err keys_load(const char *data, const char *path, struct arena *arena, stru
     if (ours && !file_exists(keys->path)) {
         enum err made = keys_create(keys->path, arena);
         if (made != OK) {
-            snprintf(why, room, "cannot write the credentials file %s", keys->path);
+            snprintf(why, room, "cannot write the credentials file %s: %s", keys->path,
+                     file_reason(made));
             return made;
         }
         keys->created = true;
     }
-    if (file_read_all(keys->path, KEYS_FILE_BYTES_MAX, arena, &text) != OK) {
-        snprintf(why, room, "cannot read the credentials file %s", keys->path);
-        return ERR_IO;
+    enum err err = file_read_all(keys->path, KEYS_FILE_BYTES_MAX, arena, &text);
+    if (err != OK) {
+        snprintf(why, room, "cannot read the credentials file %s: %s", keys->path,
+                 file_reason(err));
+        return err;
     }
-    enum err err = keys_parse(text, arena, keys, why, room);
+    err = keys_parse(text, arena, keys, why, room);
     return ours && err == ERR_INVALID ? ERR_DAMAGED : err;
 }
 

@@ -50,7 +50,7 @@ enum err managed_open(struct managed_file *file, const char *data, const char *m
     arena_init(&arena, (size_t)2 * FILE_BYTES_MAX);
     enum err err = file_read_all(file->path, FILE_BYTES_MAX, &arena, &text);
     if (err != OK) {
-        snprintf(why, room, "cannot read the managed keys in %s", file->path);
+        snprintf(why, room, "cannot read the managed keys in %s: %s", file->path, file_reason(err));
     } else if (!file->has_master) {
         err = ERR_NOT_FOUND;
         snprintf(why, room,
@@ -143,7 +143,8 @@ static enum err read_master(struct managed_file *file, char *why, size_t room)
         return OK;
     }
     arena_init(&arena, 0);
-    bool right = file_read_all(file->master_path, MASTER_BYTES_MAX, &arena, &text) == OK;
+    enum err err = file_read_all(file->master_path, MASTER_BYTES_MAX, &arena, &text);
+    bool right = err == OK;
     while (right && text.len > 0 && isspace(text.ptr[text.len - 1])) {
         text.len--;
     }
@@ -156,6 +157,11 @@ static enum err read_master(struct managed_file *file, char *why, size_t room)
     }
     arena_fini(&arena);
     file->has_master = right;
+    if (err == ERR_IO || err == ERR_NOMEM) {
+        snprintf(why, room, "cannot read the master key in %s: %s", file->master_path,
+                 file_reason(err));
+        return err;
+    }
     if (!right) {
         snprintf(why, room,
                  "the master key in %s cannot be read: it must be %zu hexadecimal digits",

@@ -1,6 +1,7 @@
 /* `headwater serve`: opens the store, makes keys and reserved tables, starts the loops, says where
  * it listens, waits for a signal, drains and stops (server I3, I5). Exit status is DESIGN section
  * 7's (server I7). */
+#include "base/ending.h"
 #include "base/mem.h"
 #include "base/note.h"
 #include "client/follow.h"
@@ -10,9 +11,11 @@
 #include "sys/library_end.h"
 #include "sys/process.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ANSWER_BYTES_MAX (48u << 20) /* 4 MB of items may be nine times that as JSON */
 #define LOOP_UNSENT_LEAST (40u << 20)
@@ -23,10 +26,12 @@
 
 static bool origins_are_plain(const char *text);
 static int serve(struct server *server, struct arena *arena);
+static const char *from_root(struct arena *arena, const char *path);
 static int wait_for_end(struct server *server);
 static void limit_connections(struct config *config);
 static int open_store(struct server *server);
-static const char *open_failure(const struct server *server);
+static enum exit_status status_of(enum err err);
+static const char *open_failure(const struct server *server, enum err err);
 static enum err ensure_chat_tables(struct server *server);
 static int open_loops(struct server *server, struct managed_set *managed);
 static struct http_limits limits_of(const struct config *config, unsigned loops);
@@ -37,7 +42,7 @@ static void print_banner(const struct server *server);
 static void print_exports(const struct server *server, const char *url);
 static void add_shell_word(struct buf *out, struct bytes text);
 static void write_url_file(const struct server *server, const char *url);
-static void fatal(int status, const char *file, const char *reason);
+static void fatal(enum exit_status status, const char *file, const char *reason);
 static void library_ended(const char *reason);
 static bool is_loopback(const char *host);
 
@@ -50,7 +55,7 @@ int command_serve(int argc, char **argv)
     library_end_call(library_ended);
     enum err err = config_load(argc, argv, &arena, &server.config, why, sizeof(why));
     if (err == ERR_NOMEM) {
-        fprintf(stderr, "headwater: out of memory for the options\n");
+        ending_tell(EXIT_FAILED, "the options", strerrordesc_np(ENOMEM));
         return EXIT_FAILED;
     }
     if (err != OK) {
@@ -59,14 +64,16 @@ int command_serve(int argc, char **argv)
     }
     if (!note_level_parse(server.config.log_level, &note_threshold)) {
         fprintf(stderr,
-                "headwater: option log-level is '%s': it must be debug, info, warn or error\n",
+                "headwater: option log-level is '%s': it must be debug, info, warn or error\n"
+                "Try: headwater serve --help\n",
                 server.config.log_level);
         return EXIT_USAGE;
     }
     if (!origins_are_plain(server.config.cors_origin)) {
         fprintf(stderr,
                 "headwater: option cors-origin is '%s': it must be *, none, or origins such as "
-                "https://console.example:8443, without a path, separated by commas\n",
+                "https://console.example:8443, without a path, separated by commas\n"
+                "Try: headwater serve --help\n",
                 server.config.cors_origin);
         return EXIT_USAGE;
     }
@@ -108,6 +115,8 @@ static int serve(struct server *server, struct arena *arena)
     process_block_signals();
     limit_connections(&server->config);
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    server->config.data = from_root(arena, config->data);
+    ending_place(config->data);
 #ifdef HW_TEST_HOOKS
     if (config->test_clock[0] != 0) {
         clock_use_file(config->test_clock);
@@ -117,7 +126,7 @@ static int serve(struct server *server, struct arena *arena)
     }
 #endif
     if (!split_address(server, why, sizeof(why)) || !certificate_open(server, why, sizeof(why))) {
-        fprintf(stderr, "headwater: %s\n", why);
+        fprintf(stderr, "headwater: %s\nTry: headwater serve --help\n", why);
         return EXIT_USAGE;
     }
     const char *region = config->region[0] != 0 ? config->region : process_variable("AWS_REGION");
@@ -135,8 +144,9 @@ static int serve(struct server *server, struct arena *arena)
                       : managed_open(&server->changes.file, config->data, config->master_key,
                                      &managed, why, sizeof(why));
     if (keys != OK) {
-        fprintf(stderr, "headwater: %s%s\n", keys == ERR_DAMAGED ? "damaged data: " : "", why);
-        status = keys == ERR_DAMAGED ? EXIT_DAMAGED : EXIT_FAILED;
+        bool wrong = keys == ERR_INVALID || keys == ERR_RANGE || keys == ERR_NOT_FOUND;
+        status = wrong ? EXIT_USAGE : (int)status_of(keys);
+        ending_tell(status, status == EXIT_DAMAGED ? "damaged data" : "access keys", why);
     } else {
         status = open_loops(server, managed);
     }
@@ -165,12 +175,25 @@ static int serve(struct server *server, struct arena *arena)
     enum err closed = store_close(server->store);
     if (closed != OK) {
         NOTE(NOTE_ERROR, "store.close", NOTE_S("error", err_text(closed)));
+        ending_tell(EXIT_DISK, config->data, file_reason(closed));
         return EXIT_DISK;
     }
     if (status == EXIT_CLEAN) {
         NOTE(NOTE_INFO, "server.stopped");
     }
     return status;
+}
+
+/* So that a message names a file that is found from everywhere. */
+static const char *from_root(struct arena *arena, const char *path)
+{
+    char here[4096];
+    if (path[0] == '/' || file_absolute(".", here, sizeof(here)) != OK) {
+        return path;
+    }
+    struct bytes whole =
+        arena_printf(arena, "%s/%s", here, path + (strncmp(path, "./", 2) == 0 ? 2 : 0));
+    return whole.ptr != NULL ? (const char *)whole.ptr : path;
 }
 
 /* A SIGHUP asks for the certificate to be read again, which is done now and then anyway; without
@@ -227,6 +250,7 @@ static int open_store(struct server *server)
 #ifdef HW_TEST_HOOKS
     options.repeat_evaluation = config->test_repeat_evaluation;
 #endif
+    char what[4096 + 256];
     uint64_t begun = clock_mono_ns();
     store_on_fatal(fatal);
     enum err err = store_open(&options, &server->store, &server->report);
@@ -242,29 +266,35 @@ static int open_store(struct server *server)
              NOTE_U("torn_end", report->log.torn_end));
         return EXIT_CLEAN;
     case ERR_BUSY:
-        fprintf(stderr, "headwater: the data directory %s is in use by %s\n", config->data,
-                report->directory_holder);
-        return EXIT_IN_USE;
+        snprintf(what, sizeof(what), "the data directory %s is in use", config->data);
+        snprintf(server->report.log.reason, sizeof(server->report.log.reason), "%s",
+                 report->directory_holder);
+        break;
     case ERR_DAMAGED:
-        fprintf(stderr, "headwater: damaged data: %s at offset %llu: %s\n", report->log.file,
-                (unsigned long long)report->log.offset, report->log.reason);
-        return EXIT_DAMAGED;
-    case ERR_FULL:
-        fprintf(stderr, "headwater: no space left for the data directory %s: %s\n", config->data,
-                open_failure(server));
-        return EXIT_DISK;
+        snprintf(what, sizeof(what), "damaged data: %s at offset %llu", report->log.file,
+                 (unsigned long long)report->log.offset);
+        break;
     default:
-        fprintf(stderr, "headwater: cannot open the data directory %s: %s: %s\n", config->data,
-                err_text(err), open_failure(server));
-        return err == ERR_IO ? EXIT_DISK : EXIT_FAILED;
+        snprintf(what, sizeof(what), "cannot open the data directory %s", config->data);
+        break;
     }
+    ending_tell(status_of(err), what, open_failure(server, err));
+    return status_of(err);
+}
+
+static enum exit_status status_of(enum err err)
+{
+    return err == ERR_DAMAGED                 ? EXIT_DAMAGED
+           : err == ERR_IO || err == ERR_FULL ? EXIT_DISK
+           : err == ERR_BUSY                  ? EXIT_IN_USE
+                                              : EXIT_FAILED;
 }
 
 /* Which file, and why: the report's words, else the system call's. */
-static const char *open_failure(const struct server *server)
+static const char *open_failure(const struct server *server, enum err err)
 {
     const char *reason = server->report.log.reason;
-    return reason[0] != 0 ? reason : file_failure();
+    return reason[0] != 0 ? reason : file_reason(err);
 }
 
 static enum err ensure_chat_tables(struct server *server)
@@ -289,25 +319,31 @@ static int open_loops(struct server *server, struct managed_set *managed)
     const struct config *config = &server->config;
     const struct chat_options chat_options = {.origins = bytes_cstr(config->chat_origins),
                                               .ping_ms = (uint32_t)config->ping_ms};
-    char why[512] = "out of memory";
+    char what[4096 + 256];
+    char why[4096 + 512];
     unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;
     const struct http_limits limits = limits_of(config, count);
     enum err err = ensure_chat_tables(server);
     err = err != OK ? err : chat_open(&chat_options, &server->chat);
     if (err == ERR_FULL) {
         struct store_space space = store_space(server->store);
-        fprintf(stderr,
-                "headwater: the first start needs %llu MB of free disk for the data directory %s, "
-                "which has %llu MB: make room, or make --memtable-bytes and --segment-bytes "
-                "smaller (three of the one and two of the other are kept free)\n",
-                (unsigned long long)(space.reserve >> 20), config->data,
-                (unsigned long long)(space.left >> 20));
+        snprintf(what, sizeof(what),
+                 "the first start needs %llu MB of free disk for the data directory %s, which has "
+                 "%llu MB",
+                 (unsigned long long)(space.reserve >> 20), config->data,
+                 (unsigned long long)(space.left >> 20));
+        ending_tell(EXIT_DISK, what,
+                    "three of --memtable-bytes and two of --segment-bytes are kept free");
         return EXIT_DISK;
     }
     if (err != OK) {
-        fprintf(stderr, "headwater: cannot prepare the chat tables in %s: %s\n", config->data,
-                err_text(err));
-        return err == ERR_IO ? EXIT_DISK : EXIT_FAILED;
+        snprintf(what, sizeof(what), "cannot prepare the chat tables in %s", config->data);
+        snprintf(why, sizeof(why), "%s", file_reason(err));
+        if (status_of(err) != EXIT_FAILED) {
+            store_view_failure(why, sizeof(why)); /* the log's ends the process */
+        }
+        ending_tell(status_of(err), what, why);
+        return status_of(err);
     }
     server->loops = mem_zalloc(count, sizeof(*server->loops));
     server->changes.server = server;
@@ -327,7 +363,7 @@ static int open_loops(struct server *server, struct managed_set *managed)
         dispatch_service(state, &service);
         if (state->parser == NULL || state->signatures == NULL ||
             loop_open(&service, &limits, &state->loop) != OK) {
-            fprintf(stderr, "headwater: cannot start a loop: %s\n", why);
+            ending_tell(EXIT_FAILED, "cannot start a loop", strerrordesc_np(ENOMEM));
             return EXIT_FAILED;
         }
         server->loop_count++;
@@ -338,8 +374,12 @@ static int open_loops(struct server *server, struct managed_set *managed)
                                                   &server->port, why, sizeof(why))
                                     : loop_listen_shared(state->loop, server->loops[0].loop);
         if (listening != OK) {
-            fprintf(stderr, "headwater: cannot listen on %s: %s\n", config->listen, why);
-            return listening == ERR_BUSY ? EXIT_IN_USE : EXIT_FAILED;
+            int status = listening == ERR_BUSY      ? EXIT_IN_USE
+                         : listening == ERR_INVALID ? EXIT_USAGE
+                                                    : EXIT_FAILED;
+            snprintf(what, sizeof(what), "cannot listen on %s", config->listen);
+            ending_tell(status, what, why);
+            return status;
         }
     }
     for (unsigned i = 0; i < server->loop_count; i++) {
@@ -372,8 +412,9 @@ static struct http_limits limits_of(const struct config *config, unsigned loops)
 static void loop_main(void *arg)
 {
     struct loop_state *state = arg;
-    if (chat_loop_open(state->server->chat, state->loop, &state->client, &state->chat) != OK) {
-        fatal(EXIT_FAILED, "chat", "cannot follow the chat stream");
+    enum err err = chat_loop_open(state->server->chat, state->loop, &state->client, &state->chat);
+    if (err != OK) {
+        fatal(EXIT_FAILED, "cannot follow the chat stream", file_reason(err));
     }
     loop_run(state->loop);
     chat_stop(state->server->chat);
@@ -515,12 +556,12 @@ static void write_url_file(const struct server *server, const char *url)
 }
 
 /* Called on the thread that met it, before anything more is acknowledged. */
-static void fatal(int status, const char *file, const char *reason)
+static void fatal(enum exit_status status, const char *file, const char *reason)
 {
     NOTE(NOTE_ERROR, "server.fatal", NOTE_S("file", file), NOTE_S("reason", reason),
-         NOTE_I("status", status));
-    fprintf(stderr, "headwater: %s: %s\n", file, reason);
-    process_exit_now(status);
+         NOTE_I("status", (int)status));
+    ending_tell(status, file, reason);
+    process_exit_now((int)status);
 }
 
 /* Nothing that is not durable was acknowledged: the next start goes on from the log. */

@@ -3,6 +3,7 @@
 #define HW_SERVER_SERVER_H
 
 #include "base/deflate.h"
+#include "base/ending.h"
 #include "base/json.h"
 #include "chat/chat.h"
 #include "client/client.h"
@@ -93,7 +94,7 @@ void certificate_renew(struct server *server);
 /* The text of /metrics. */
 void metrics_write(struct server *server, struct buf *out);
 
-/* Subcommands; each returns an exit status (doc/durability.md). */
+/* Subcommands; each returns an exit_status (base/ending.h). */
 int command_serve(int argc, char **argv);
 int command_tail(int argc, char **argv);
 int command_table(int argc, char **argv);
@@ -104,14 +105,5 @@ int command_log(int argc, char **argv);
 int command_scrub(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 int command_describe_operations(int argc, char **argv);
-
-enum exit_status {
-    EXIT_CLEAN = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    EXIT_DAMAGED = 3,
-    EXIT_DISK = 4,
-    EXIT_IN_USE = 5
-};
 
 #endif

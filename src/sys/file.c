@@ -16,36 +16,71 @@
 #include <unistd.h>
 
 #define STREAM_STEP 65536u
+#define NO_OFFSET (-1)
 
-static _Thread_local char failure[PATH_MAX + 256];
+static _Thread_local char failure[FILE_FAILURE_MAX];
 
 const char *file_failure(void)
 {
     return failure;
 }
 
-static enum err failed(const char *call, const char *path)
+const char *file_reason(enum err err)
+{
+    return err == ERR_NOMEM                                        ? strerrordesc_np(ENOMEM)
+           : (err == ERR_IO || err == ERR_FULL) && failure[0] != 0 ? failure
+                                                                   : err_text(err);
+}
+
+void file_failure_is(const char *text)
+{
+    snprintf(failure, sizeof(failure), "%s", text);
+}
+
+static enum err failed_at(const char *call, const char *path, int64_t offset)
 {
     int cause = errno;
     char text[128];
+    char at[48] = "";
     const char *reason = strerror_r(cause, text, sizeof(text));
-    NOTE(NOTE_ERROR, "file.failed", NOTE_S("call", call), NOTE_S("path", path),
-         NOTE_S("cause", reason));
-    snprintf(failure, sizeof(failure), "%s of %s: %s", call, path, reason);
+    if (offset == NO_OFFSET) {
+        NOTE(NOTE_ERROR, "file.failed", NOTE_S("call", call), NOTE_S("path", path),
+             NOTE_S("cause", reason));
+    } else {
+        NOTE(NOTE_ERROR, "file.failed", NOTE_S("call", call), NOTE_S("path", path),
+             NOTE_I("offset", offset), NOTE_S("cause", reason));
+        snprintf(at, sizeof(at), " at offset %lld", (long long)offset);
+    }
+    snprintf(failure, sizeof(failure), "%s of %s%s: %s", call, path, at, reason);
     return cause == ENOSPC || cause == EDQUOT ? ERR_FULL : ERR_IO;
 }
 
+static enum err failed(const char *call, const char *path)
+{
+    return failed_at(call, path, NO_OFFSET);
+}
+
 /* For calls that know only the descriptor. */
-static enum err failed_fd(const char *call, int fd)
+static void path_of(int fd, char path[PATH_MAX])
 {
     char link[64];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, PATH_MAX - 1);
+    path[len < 0 ? 0 : len] = 0;
+}
+
+static enum err failed_fd_at(const char *call, int fd, int64_t offset)
+{
     char path[PATH_MAX];
     int cause = errno;
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, path, sizeof(path) - 1);
-    path[len < 0 ? 0 : len] = 0;
+    path_of(fd, path);
     errno = cause;
-    return failed(call, path);
+    return failed_at(call, path, offset);
+}
+
+static enum err failed_fd(const char *call, int fd)
+{
+    return failed_fd_at(call, fd, NO_OFFSET);
 }
 
 static void parent_of(const char *path, char *out, size_t room)
@@ -87,7 +122,12 @@ enum err file_open(const char *path, enum file_mode mode, int *out)
 
 enum err file_close(int fd)
 {
-    return fd < 0 || close(fd) == 0 ? OK : failed("close", "");
+    char path[PATH_MAX];
+    if (fd < 0) {
+        return OK;
+    }
+    path_of(fd, path); /* when the call returns, nothing leads from the descriptor to it */
+    return close(fd) == 0 ? OK : failed("close", path);
 }
 
 /* Some volumes open a file for direct access and then refuse to read it so. */
@@ -109,7 +149,7 @@ static enum err read_until(int fd, bool *direct, void *out, size_t len, uint64_t
             continue;
         }
         if (n < 0) {
-            return failed_fd("pread", fd);
+            return failed_fd_at("pread", fd, (int64_t)(offset + done));
         }
         if (n == 0) {
             break;
@@ -173,7 +213,8 @@ enum err file_write(int fd, const void *data, size_t len, uint64_t offset)
             continue;
         }
         if (n <= 0) {
-            return failed_fd("pwrite", fd);
+            errno = n == 0 ? EIO : errno;
+            return failed_fd_at("pwrite", fd, (int64_t)(offset + done));
         }
         done += (size_t)n;
     }
@@ -187,7 +228,7 @@ enum err file_sync(int fd)
 
 enum err file_truncate(int fd, uint64_t len)
 {
-    return ftruncate(fd, (off_t)len) == 0 ? OK : failed_fd("ftruncate", fd);
+    return ftruncate(fd, (off_t)len) == 0 ? OK : failed_fd_at("ftruncate", fd, (int64_t)len);
 }
 
 enum err file_size(int fd, uint64_t *len)

@@ -7,9 +7,14 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* What failed on this thread last: call, path and cause, for a person; "" if nothing did. Borrowed
- * until the next failure on it. */
+/* What failed on this thread last: call, path, offset where the call has one, and cause, for a
+ * person; "" if nothing did. Borrowed until the next failure on it. */
 const char *file_failure(void);
+/* That, where err came of it, else the words of the error: why a call of this file failed. */
+const char *file_reason(enum err err);
+/* For who waited for another thread, where it failed: takes that one's words for its own. */
+void file_failure_is(const char *text);
+#define FILE_FAILURE_MAX (4096 + 256)
 
 enum file_mode {
     FILE_READ,

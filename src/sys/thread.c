@@ -3,6 +3,7 @@
 #include "sys/thread.h"
 
 #include "base/assert.h"
+#include "base/ending.h"
 #include "base/mem.h"
 #include "sys/process.h"
 
@@ -40,12 +41,11 @@ void thread_start(struct thread *thread, enum role role, const char *name, void 
     int failed = pthread_create(&thread->handle, NULL, thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
+        char what[128];
         char text[128];
-        fprintf(stderr,
-                "headwater: the system gives no thread for %s: %s. Raise its limits of tasks "
-                "(ulimit -u, cgroup pids.max).\n",
-                name, strerror_r(failed, text, sizeof(text)));
-        process_exit_now(1);
+        snprintf(what, sizeof(what), "the system gives no thread for %s", name);
+        ending_tell(EXIT_FAILED, what, strerror_r(failed, text, sizeof(text)));
+        process_exit_now(EXIT_FAILED);
     }
 }
 

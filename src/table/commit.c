@@ -204,7 +204,7 @@ static void commit_group(struct committer *committer)
         if (err == ERR_FULL) {
             drop_group(committer, err);
         } else if (err != OK) {
-            store_die(4, "log", err_text(err));
+            store_die_of_log(store, err);
         } else {
             show_group(committer);
         }
@@ -408,7 +408,7 @@ static void show_group(struct committer *committer)
     atomic_fetch_add_explicit(&store->show_count, 1, memory_order_acq_rel);
     enum err err = view_write(store->view, &committer->state);
     if (err != OK) {
-        store_die_of_view(err_text(err));
+        store_die_of_view(store, err);
     }
     show_catalogue(committer);
     atomic_fetch_add_explicit(&store->show_count, 1, memory_order_acq_rel);

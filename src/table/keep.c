@@ -85,7 +85,7 @@ void store_flush(struct store *store)
     uint64_t start = clock_mono_ns();
     enum err err = view_flush(store->view);
     if (err != OK) {
-        store_die_of_view(err_text(err));
+        store_die_of_view(store, err);
     }
     log_set_flushed(store->log, visible);
     atomic_store_explicit(&store->counters.flushed, visible, memory_order_relaxed);
@@ -130,7 +130,7 @@ static void note_compaction(struct keeper *keeper)
 void store_check_view(struct store *store)
 {
     if (view_background_errors(store->view) != 0) {
-        store_die_of_view("RocksDB counts an error of its own, of which it told nothing");
+        store_die_of_view(store, ERR_IO);
     }
 }
 

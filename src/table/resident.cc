@@ -93,8 +93,9 @@ class ResidentFiles : public FileSystemWrapper
         std::unique_ptr<FSRandomAccessFile> file;
         int fd = -1;
         IOStatus status = target()->NewRandomAccessFile(path, options, &file, debug);
-        if (status.ok() && file_open(path.c_str(), FILE_READ, &fd) != OK) {
-            status = IOStatus::IOError("cannot be opened twice", path);
+        enum err err = status.ok() ? file_open(path.c_str(), FILE_READ, &fd) : OK;
+        if (err != OK) {
+            status = IOStatus::IOError(path + " cannot be opened twice", file_reason(err));
         }
         if (status.ok()) {
             out->reset(new ResidentFile(std::move(file), fd));

@@ -17,6 +17,7 @@
 
 #include <stdlib.h>
 
+#define PATH_ROOM 4096
 #define FORMAT_VERSION 1u
 #define FORMAT_LEN_MAX 65536u
 #define REPLAY_BATCH_BYTES (4u << 20)
@@ -50,8 +51,11 @@ void store_on_fatal(store_fatal *fatal)
     fatal_callback = fatal;
 }
 
-_Noreturn void store_die(int status, const char *file, const char *reason)
+static _Noreturn void die(enum exit_status status, const char *what, const char *data,
+                          const char *name, const char *reason)
 {
+    char file[PATH_ROOM + 64];
+    snprintf(file, sizeof(file), "%s%s/%s", what, data, name);
     NOTE(NOTE_ERROR, "store.fatal", NOTE_S("file", file), NOTE_S("reason", reason));
     if (fatal_callback != NULL) {
         fatal_callback(status, file, reason);
@@ -59,12 +63,24 @@ _Noreturn void store_die(int status, const char *file, const char *reason)
     process_exit_now(status);
 }
 
-_Noreturn void store_die_of_view(const char *reason)
+_Noreturn void store_die_of_log(const struct store *store, enum err err)
 {
-    char text[1024];
-    snprintf(text, sizeof(text), "%s", reason);
-    bool damaged = view_write_error(text, sizeof(text));
-    store_die(damaged ? 3 : 4, "view", text);
+    die(EXIT_DISK, "the log cannot be written, ", store->data, "log", file_reason(err));
+}
+
+_Noreturn void store_die_of_view(const struct store *store, enum err err)
+{
+    char text[VIEW_WORDS_MAX];
+    snprintf(text, sizeof(text), "%s", err_text(err));
+    view_failure(text, sizeof(text));
+    bool damaged = view_write_error(text, sizeof(text)) || err == ERR_DAMAGED;
+    die(damaged ? EXIT_DAMAGED : EXIT_DISK, damaged ? "damaged data, " : "the view cannot go on, ",
+        store->data, "view", text);
+}
+
+void store_view_failure(char *text, size_t room)
+{
+    view_failure(text, room);
 }
 
 static uint64_t or_default(uint64_t given, uint64_t otherwise)
@@ -149,7 +165,7 @@ enum err store_close(struct store *store)
     state.trim = atomic_load_explicit(&store->trim, memory_order_relaxed);
     enum err err = view_write(store->view, &state);
     if (err != OK) {
-        store_die_of_view(err_text(err));
+        store_die_of_view(store, err);
     }
     store_flush(store);
     store_check_view(store);
@@ -193,8 +209,6 @@ static enum err path_in(const char *data, const char *name, char *out, size_t ro
     int len = snprintf(out, room, "%s/%s", data, name);
     return len < 0 || (size_t)len >= room ? ERR_INVALID : OK;
 }
-
-#define PATH_ROOM 4096
 
 /* The pid in LOCK is for people: the lock itself is the kernel's and ends with its holder. */
 static enum err lock_directory(struct store *store, const char *data, struct store_report *report)
@@ -251,6 +265,9 @@ enum err store_read_format(const char *data, struct store_format *out, struct st
     TRY(path_in(data, "FORMAT", path, sizeof(path)));
     arena_init(&arena, 0);
     enum err err = file_read_all(path, FORMAT_LEN_MAX, &arena, &found);
+    if (err == ERR_RANGE) {
+        err = damaged(report, path, "it is longer than a format is");
+    }
     if (err != OK) {
         arena_fini(&arena);
         return err;

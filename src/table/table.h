@@ -14,6 +14,7 @@
 #define HW_TABLE_TABLE_H
 
 #include "base/arena.h"
+#include "base/ending.h"
 #include "base/err.h"
 #include "item/item.h"
 #include "item/key.h"
@@ -125,9 +126,9 @@ MUST_USE enum err store_open(const struct store_options *options, struct store *
 MUST_USE enum err store_close(struct store *store);
 
 /* A failed write or sync, a background error of RocksDB, damage: called on the thread that met it,
- * before anything more is acknowledged; must end the process. file, reason: texts for people.
- * status: DESIGN 7 exit status. */
-typedef void store_fatal(int status, const char *file, const char *reason);
+ * before anything more is acknowledged; must end the process. file: what is told to have failed,
+ * with its path; reason: call, file, offset and cause. */
+typedef void store_fatal(enum exit_status status, const char *file, const char *reason);
 void store_on_fatal(store_fatal *fatal);
 
 /* Makes sure of a table, through the same commit path; blocks. Before lanes are in use. */
@@ -141,6 +142,9 @@ struct store_space {
     uint64_t reserve;
 };
 struct store_space store_space(const struct store *store);
+/* What RocksDB said of its newest failure, with file and cause; text stays as it is where there was
+ * none. Any thread. */
+void store_view_failure(char *text, size_t room);
 struct log *store_log(struct store *store);
 struct pool *store_pool(struct store *store);
 struct bytes store_region(const struct store *store);

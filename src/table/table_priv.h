@@ -192,6 +192,10 @@ struct view_row {
 MUST_USE enum err view_put_derived(struct view *view, const struct view_row *rows, size_t count);
 MUST_USE enum err view_delete_derived(struct view *view, const struct view_row *rows, size_t count);
 
+/* The newest failure of a call of RocksDB in its words, which name file and place; text stays as it
+ * is where there was none. Any thread. */
+#define VIEW_WORDS_MAX 4608u
+void view_failure(char *text, size_t room);
 /* Waits until everything written is in files. */
 MUST_USE enum err view_flush(struct view *view);
 /* But for compactions that wait for space. */
@@ -423,11 +427,11 @@ struct store_format {
 /* ERR_NOT_FOUND: there is none. ERR_DAMAGED with the report filled. */
 MUST_USE enum err store_read_format(const char *data, struct store_format *out,
                                     struct store_report *report);
-/* Ends the process through store_on_fatal's callback. */
-_Noreturn void store_die(int status, const char *file, const char *reason);
-/* The same for the view: in RocksDB's own words where it told any, which name file and place, and
- * with 3 where it met damage. reason: what is said otherwise. */
-_Noreturn void store_die_of_view(const char *reason);
+/* Ends the process through store_on_fatal's callback. Of the log, on the thread that met it. */
+_Noreturn void store_die_of_log(const struct store *store, enum err err);
+/* Of the view: in RocksDB's own words where it told any, which name file and place, and with
+ * EXIT_DAMAGED where it met damage. */
+_Noreturn void store_die_of_view(const struct store *store, enum err err);
 /* Dies so when a flush or compaction has failed. Any thread. */
 void store_check_view(struct store *store);
 /* Wall time, but never before a time handed out earlier or found in the log. */

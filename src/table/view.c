@@ -35,6 +35,9 @@ struct view {
     _Atomic uint64_t expiry_low; /* see view_take_low */
 };
 
+static pthread_mutex_t failure_mutex = PTHREAD_MUTEX_INITIALIZER;
+static char failure[VIEW_WORDS_MAX];
+
 static enum err open_files(struct view *view, const struct view_options *options, char *reason,
                            size_t room);
 static enum err make_options(const struct view_options *options, rocksdb_options_t **out,
@@ -333,8 +336,20 @@ static enum err took(char *error, const char *call)
         err = ERR_DAMAGED;
     }
     NOTE(NOTE_ERROR, "view.failed", NOTE_S("call", call), NOTE_S("reason", error));
+    pthread_mutex_lock(&failure_mutex);
+    snprintf(failure, sizeof(failure), "%s", error);
+    pthread_mutex_unlock(&failure_mutex);
     rocksdb_free(error);
     return err;
+}
+
+void view_failure(char *text, size_t room)
+{
+    pthread_mutex_lock(&failure_mutex);
+    if (failure[0] != 0) {
+        snprintf(text, room, "%s", failure);
+    }
+    pthread_mutex_unlock(&failure_mutex);
 }
 
 /* ---- writing ---- */

@@ -277,7 +277,8 @@ class Manifest : public FSWritableFileOwnerWrapper
         encode_synced(state_, sector);
         bool noted =
             file_write(synced_, sector, sizeof(sector), 0) == OK && file_sync(synced_) == OK;
-        return noted ? IOStatus::OK() : IOStatus::IOError("cannot note how long the manifest is");
+        return noted ? IOStatus::OK()
+                     : IOStatus::IOError("cannot note how long the manifest is", file_failure());
     } // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): RocksDB's status owns its text
 
     int synced_;
@@ -303,7 +304,7 @@ class Files : public FileSystemWrapper
         IOStatus status = FileSystemWrapper::NewWritableFile(path, options, &file, debug);
         if (status.ok() && is_manifest(path)) {
             if (file_open((path + kSynced).c_str(), FILE_CREATE, &synced) != OK) {
-                return IOStatus::IOError("cannot make " + path + kSynced);
+                return IOStatus::IOError("cannot make " + path + kSynced, file_failure());
             }
             file.reset(new Manifest(std::move(file), synced));
         }
@@ -329,7 +330,7 @@ class Files : public FileSystemWrapper
         enum err err = directory_list(dir.c_str(), add_name, names);
         return err == OK              ? IOStatus::OK()
                : err == ERR_NOT_FOUND ? IOStatus::PathNotFound(dir)
-                                      : IOStatus::IOError("cannot be listed", dir);
+                                      : IOStatus::IOError("cannot list " + dir, file_failure());
     } // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): RocksDB's status owns its text
 
     IOStatus GetChildrenFileAttributes(const std::string &dir, const IOOptions &options,
@@ -345,7 +346,7 @@ class Files : public FileSystemWrapper
                         IODebugContext *debug) override
     {
         if (name_in(to) == "CURRENT" && directory_sync(to.substr(0, to.rfind('/')).c_str()) != OK) {
-            return IOStatus::IOError("cannot sync the directory of " + to);
+            return IOStatus::IOError("cannot sync the directory of " + to, file_failure());
         }
         return FileSystemWrapper::RenameFile(from, to, options, debug);
     }

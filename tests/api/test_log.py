@@ -1,8 +1,10 @@
 """headwater log verify and dump; and what serve says of a log that it must not touch."""
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import re
 import shutil
 import struct
@@ -10,6 +12,7 @@ import subprocess
 
 import pytest
 
+import ending
 import headwater
 from headwater import Process
 
@@ -352,7 +355,7 @@ def test_a_folder_without_a_log_is_no_damage(tmp_path):
     for verb in ("verify", "dump"):
         process = Process("log", verb, "--data", tmp_path / "nothing")
         assert process.wait() == 1
-        assert process.err.text() == f"headwater: there is no log in {tmp_path}/nothing/log"
+        assert process.err.text() == f"headwater: there is no log in {tmp_path}/nothing/log: name its directory with --data"
         assert process.out.text() == ""
     assert not (tmp_path / "nothing").exists()
 
@@ -374,6 +377,7 @@ def refused(server):
     status = process.wait()
     assert "listening" not in process.out.text()
     assert log_fingerprint(server) == before
+    assert ending.lacks(process.err.text(), status, server.data) is None
     return status, process.err.text()
 
 
@@ -426,7 +430,8 @@ def test_a_disk_that_fails_at_a_start_is_not_called_damage(written, kind):
             process.kill()
         else:
             assert process.wait() == 4, f"{kind}:{number}: {process.err.text()}"
-            assert re.search(f"^headwater: .*{data}", process.err.text(), re.MULTILINE), process.err.text()
+            assert ending.lacks(process.err.text(), 4, data) is None
+            assert os.strerror(getattr(errno, kind.partition(":")[2])) in ending.last_line(process.err.text())
         if data.with_name("hit").exists():
             data.with_name("hit").unlink()
             reached = number

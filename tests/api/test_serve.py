@@ -20,6 +20,7 @@ import websockets.exceptions
 import websockets.sync.client
 from prometheus_client.parser import text_string_to_metric_families
 
+import ending
 import headwater
 from headwater import Process, Server
 
@@ -41,6 +42,8 @@ def refused(*arguments, environment=None, hooks=False):
     process = Process("serve", *arguments, environment=environment, hooks=hooks)
     status = process.wait()
     assert "listening" not in process.out.text()
+    data = arguments[arguments.index("--data") + 1] if "--data" in arguments else pathlib.Path("data").absolute()
+    assert ending.lacks(process.err.text(), status, data) is None
     return status, process.err.text()
 
 
@@ -114,6 +117,7 @@ def test_help_names_every_option():
 def test_each_thread_that_the_system_does_not_give(tmp_path):
     """Whichever thread is the first that cannot be had, the start ends with status 1 and says so; nothing ends it by a signal."""
     told = []
+    names = set()
     for number in range(1, 100):
         process = Process("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data",
                           environment={"HWFAIL": f"thread:EAGAIN:{number}", "HWFAIL_ROOT": str(tmp_path),
@@ -125,7 +129,8 @@ def test_each_thread_that_the_system_does_not_give(tmp_path):
         told += re.findall("^headwater: (?:the system gives no thread for|a library .RocksDB. cannot go on:) (.*)",
                            process.err.text(), re.MULTILINE)
         assert len(told) == number, process.err.text()
-    names = {text.partition(":")[0] for text in told if "limits of tasks" in text}
+        assert ending.lacks(process.err.text(), 1, tmp_path / "data") is None
+        names |= set(re.findall("^headwater: the system gives no thread for (.*): .* limits of tasks", process.err.text(), re.MULTILINE))
     assert names == {"hw-segments", "hw-cleaner", "scrubber", "reader", "committer", "flusher", "keeper", "expirer", "hasher", "hw-loop"}
 
 
@@ -150,6 +155,13 @@ def test_an_address_in_use(server, tmp_path):
     assert server.address in said and "in use" in said and "--listen" in said
 
 
+def test_an_address_of_another_machine(tmp_path):
+    """192.0.2.0/24 is for documentation: no machine has one of it."""
+    status, said = refused("--listen", "192.0.2.1:0", "--data", tmp_path / "data", "--allow-plaintext")
+    assert status == 1
+    assert "headwater: cannot listen on 192.0.2.1:0: Cannot assign requested address. Choose an address of this machine" in said
+
+
 def test_a_data_directory_in_use(server):
     status, said = refused("--listen", "127.0.0.1:0", "--data", server.data)
     assert status == 5
@@ -164,8 +176,8 @@ def test_a_data_directory_that_cannot_be_opened(tmp_path):
     status, said = refused("--listen", "127.0.0.1:0", "--data", tmp_path / "file")
     told = [line for line in said.splitlines() if line.startswith("headwater: ")]
     assert status == 4
-    assert told == [f"headwater: cannot open the data directory {tmp_path}/file: input or output failed: "
-                    f"open of {tmp_path}/file/LOCK: Not a directory"]
+    assert told == [f"headwater: cannot open the data directory {tmp_path}/file: open of {tmp_path}/file/LOCK: Not a directory. "
+                    "Name a directory with --data, or move the file aside."]
 
 
 def own_volume(folder, megabytes):
@@ -182,9 +194,9 @@ def test_a_first_start_without_room(tmp_path):
     process = Process("serve", "--listen", "127.0.0.1:0", "--data", tmp_path / "data", "--memtable-bytes", "64m",
                       "--segment-bytes", "64m", under=own_volume(tmp_path, 300))
     assert process.wait() == 4 and "listening" not in process.out.text()
-    assert re.search(rf"^headwater: the first start needs 320 MB of free disk for the data directory {tmp_path}/data, "
-                     r"which has \d+ MB: make room, or make --memtable-bytes and --segment-bytes smaller", process.err.text(),
-                     re.MULTILINE)
+    assert re.search(rf"^headwater: the first start needs 320 MB of free disk for the data directory {tmp_path}/data, which has "
+                     r"\d+ MB: three of --memtable-bytes and two of --segment-bytes are kept free. Make room, or make these smaller.$",
+                     process.err.text(), re.MULTILINE)
 
 
 def test_a_full_disk_refuses_what_adds_to_it(tmp_path, start_server):
@@ -314,7 +326,7 @@ def test_a_credentials_file_without_a_key(tmp_path, text):
     if text is not None:
         file.write_text(text)
     status, said = refused("--data", tmp_path / "data", "--listen", "127.0.0.1:0", "--credentials", file)
-    assert status == 1
+    assert status == 2
     assert str(file) in said
 
 

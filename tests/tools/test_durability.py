@@ -58,7 +58,7 @@ def test_a_promise_without_a_test_is_found(proof):
 
 
 def test_the_table_of_exit_statuses_is_that_of_the_program():
-    header = (ROOT / "src/server/server.h").read_text(encoding="utf-8")
+    header = (ROOT / "src/base/ending.h").read_text(encoding="utf-8")
     stated = {int(number): name for name, number in re.findall(r"^    (EXIT_[A-Z_]+) = (\d+)", header, re.MULTILINE)}
     told = {}
     for head, rows in tables(PAGE.read_text(encoding="utf-8")):

@@ -81,9 +81,9 @@ static bool went(struct life *life, enum err err)
     return err == OK;
 }
 
-static void die(int status, const char *file, const char *reason)
+static void die(enum exit_status status, const char *file, const char *reason)
 {
-    process_exit_now(strlen(file) > 0 && strlen(reason) > 0 ? status : 99);
+    process_exit_now(strlen(file) > 0 && strlen(reason) > 0 ? (int)status : 99);
 }
 
 static void library_ended(const char *reason)

@@ -14,10 +14,10 @@
 
 static int told[2]; /* a pipe: why the child ended */
 
-static void tell(int status, const char *file, const char *reason)
+static void tell(enum exit_status status, const char *file, const char *reason)
 {
     dprintf(told[1], "%s: %s", file, reason);
-    process_exit_now(status);
+    process_exit_now((int)status);
 }
 
 /* A table of the view, over the same keys each time. */
