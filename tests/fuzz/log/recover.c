@@ -14,7 +14,8 @@ struct made_frame {
     size_t at;
     size_t len; /* header and payload */
     size_t records_before;
-    bool wrong; /* whole, but not what may stand there */
+    bool wrong;    /* its header is not what may stand there */
+    bool nonsense; /* its payload is no records */
 };
 
 struct made_log {
@@ -105,7 +106,7 @@ static void add_data(struct made_log *made, size_t segment)
 static void add_nonsense(struct made_log *made, size_t segment)
 {
     add_frame(made, segment, FRAME_DATA, BYTES("\1\1nonsense"), 1);
-    made->frames[made->frame_count - 1].wrong = true;
+    made->frames[made->frame_count - 1].nonsense = true;
     made->damaged = true;
 }
 
@@ -194,21 +195,22 @@ static bool stands(const struct made_log *made, const struct made_frame *frame, 
 static size_t first_broken(const struct made_log *made)
 {
     size_t i = 0;
-    while (i < made->frame_count && !made->frames[i].wrong &&
+    while (i < made->frame_count && !made->frames[i].wrong && !made->frames[i].nonsense &&
            stands(made, &made->frames[i], made->frames[i].len)) {
         i++;
     }
     return i;
 }
 
-/* Must recovery refuse to cut off what comes from there? */
+/* Must recovery refuse to cut off what comes from there? A frame that follows and whose payload is
+ * not as its checksum says is torn, whatever the payload was. */
 static bool is_undeniable(const struct made_log *made, size_t broken)
 {
-    bool any = false;
-    for (size_t i = broken; i < made->frame_count; i++) {
-        const struct made_frame *frame = &made->frames[i];
-        bool whole = stands(made, frame, HEADER);
-        any = any || (whole && (i > broken || frame->wrong));
+    const struct made_frame *first = &made->frames[broken];
+    bool any = (first->wrong && stands(made, first, HEADER)) ||
+               (first->nonsense && stands(made, first, first->len));
+    for (size_t i = broken + 1; i < made->frame_count; i++) {
+        any = any || stands(made, &made->frames[i], HEADER);
     }
     return any;
 }
