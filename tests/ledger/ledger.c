@@ -37,6 +37,9 @@ static const struct option_row rows[] = {
         "most time of it (800; cut: 10000, then the process is killed)"),
     ROW("recovery-kills", COUNT, recovery_percent, 0, 99,
         "percent of restarts that are killed in their first 30 ms (10; only with --kill-by kill)"),
+    ROW("check-kills", COUNT, check_percent, 0, 100,
+        "percent of rounds whose server is killed once more, while it is checked (0; only with "
+        "--kill-by kill)"),
     ROW("clients", COUNT, clients, 1, WORKLOAD_CLIENTS_MAX, "signed clients (16)"),
     ROW("litter", FLAG, litter, 0, 0,
         "one more client fills a table of 8 kB items that nobody checks, and the checked one keeps "

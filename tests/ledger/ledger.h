@@ -36,6 +36,7 @@ struct plan {
     uint64_t least_ms;
     uint64_t most_ms;
     uint64_t recovery_percent;
+    uint64_t check_percent;
     uint64_t seed;
     bool keep;
     bool litter;
@@ -82,6 +83,7 @@ struct ledger {
     /* Where the live reader was when the server died. */
     char live_iterator[ITERATOR_MAX + 1];
     size_t live_count; /* of the round's records, shown to it until then */
+    bool kills_check;  /* of this round, which was not killed yet */
     uint64_t round;
 };
 

@@ -21,6 +21,7 @@ static enum err restart(struct ledger *ledger);
 static enum err make_table(struct ledger *ledger);
 static bool is_cut(const struct ledger *ledger);
 static bool server_died_of_cut(struct ledger *ledger);
+static bool server_died_in_check(struct ledger *ledger);
 static bool died_right(struct ledger *ledger);
 static enum err check_all(struct ledger *ledger);
 static enum err read_records(struct ledger *ledger, char reached[ITERATOR_MAX + 1]);
@@ -101,6 +102,8 @@ bool round_run(struct ledger *ledger)
     records_clear(&ledger->records);
     memcpy(ledger->live_iterator, ledger->iterator, sizeof(ledger->live_iterator));
     ledger->live_count = 0;
+    ledger->kills_check = ledger->plan.check_percent > 0 &&
+                          prng_below(&ledger->prng, 100) < ledger->plan.check_percent;
     link_close(&ledger->link);
     bool died = load_run(ledger) == OK && died_right(ledger);
     for (int i = 0; died && i < RESTARTS_MAX; i++) {
@@ -113,7 +116,7 @@ bool round_run(struct ledger *ledger)
             workload_turn(&ledger->workload, clock_mono_ns() / 1000000);
             return ledger->checker.violations == violations;
         }
-        if (err != ERR_IO || !server_died_of_cut(ledger)) {
+        if (err != ERR_IO || !server_died_in_check(ledger)) {
             checker_violation(&ledger->checker, "the server failed while it was checked");
             break;
         }
@@ -170,6 +173,18 @@ static bool server_died_of_cut(struct ledger *ledger)
     round_after_fault(ledger);
     return (kill_by == KILL_BY_CUT || kill_by == KILL_BY_FAULT) &&
            server_wait(&ledger->server, TERM_EXIT_MS) && is_cut(ledger);
+}
+
+/* Of a cut, or by our own kill: then the next check is let be. */
+static bool server_died_in_check(struct ledger *ledger)
+{
+    if (!ledger->kills_check) {
+        return server_died_of_cut(ledger);
+    }
+    link_close(&ledger->link);
+    ledger->kills_check = false;
+    return server_wait(&ledger->server, TERM_EXIT_MS) && WIFSIGNALED(ledger->server.status) &&
+           WTERMSIG(ledger->server.status) == SIGKILL;
 }
 
 static bool is_cut(const struct ledger *ledger)
@@ -250,6 +265,16 @@ static void keep_page(void *arg, const struct records *page)
     }
 }
 
+/* A server that is killed in its check dies when it has shown more than the live reader saw. */
+static void keep_page_of_check(void *arg, const struct records *page)
+{
+    struct ledger *ledger = arg;
+    keep_page(&ledger->records, page);
+    if (ledger->kills_check && ledger->records.count > ledger->history.seen.count) {
+        server_signal(&ledger->server, SIGKILL);
+    }
+}
+
 /* ERR_IO: the server is gone, and all must be checked again. */
 static enum err check_all(struct ledger *ledger)
 {
@@ -263,6 +288,11 @@ static enum err check_all(struct ledger *ledger)
     if (err == OK) {
         check_same(&ledger->checker, &ledger->records, ledger->live_count, &tail,
                    "an iterator of before the end");
+        if (tail.count > ledger->records.count - ledger->live_count) {
+            checker_violation(&ledger->checker,
+                              "an iterator of before the end was shown %zu records more",
+                              tail.count - (ledger->records.count - ledger->live_count));
+        }
         err = check_table(ledger);
     }
     if (err == OK) { /* else the same records are read again */
@@ -282,7 +312,7 @@ static enum err read_records(struct ledger *ledger, char reached[ITERATOR_MAX + 
     if (ledger->round % 2 == 0 && ledger->checker.record_count > 0) {
         TRY(stream_iterator(ledger, "AFTER_SEQUENCE_NUMBER", ledger->checker.sequence, reached));
     }
-    enum err err = stream_read(ledger, reached, keep_page, &ledger->records);
+    enum err err = stream_read(ledger, reached, keep_page_of_check, ledger);
     if (err == ERR_IO && ledger->records.count > history->seen.count) {
         check_same(&ledger->checker, &history->seen, 0, &ledger->records, "the live reader");
         struct records shown = ledger->records; /* now these must be there next time */
