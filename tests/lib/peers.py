@@ -4,6 +4,7 @@ the loopback and ended."""
 import contextlib
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -56,28 +57,42 @@ def started(name, folder):
 
 # ---- each is installed once, and its command given ----
 
+@contextlib.contextmanager
+def missing(place, version):
+    """Is it to be installed? What an attempt that failed has left is thrown away."""
+    whole = place / f"{version}.whole"
+    if whole.exists():
+        yield False
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    yield True
+    whole.touch()
+
+
 def local(place, port):
     jars = place / LOCAL
-    if not jars.exists():
-        place.mkdir(exist_ok=True)
-        (place / "pom.xml").write_text(POM, encoding="ascii")
-        subprocess.run(["mvn", "-q", "-B", "-f", place / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], check=True)
+    with missing(place, LOCAL) as is_missing:
+        if is_missing:
+            (place / "pom.xml").write_text(POM, encoding="ascii")
+            subprocess.run(["mvn", "-q", "-B", "-f", place / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], check=True)
     return ["java", "-Xmx2g", f"-Djava.library.path={jars}", "-cp", f"{jars}/*",
             "com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", str(port)]
 
 
 def moto(place, port):
-    if not (place / "bin/moto_server").exists():
-        subprocess.run([sys.executable, "-m", "venv", place], check=True)
-        subprocess.run([place / "bin/pip", "install", "-q", f"moto[server,dynamodb]=={MOTO}"], check=True)
+    with missing(place, MOTO) as is_missing:
+        if is_missing:
+            subprocess.run([sys.executable, "-m", "venv", place], check=True)
+            subprocess.run([place / "bin/pip", "install", "-q", f"moto[server,dynamodb]=={MOTO}"], check=True)
     return [place / "bin/moto_server", "-H", "127.0.0.1", "-p", str(port)]
 
 
 def dynoxide(place, port):
-    program = place / "bin/dynoxide"
-    if not program.exists():
-        subprocess.run(["nice", "-n", "19", "cargo", "install", "--locked", "--quiet", "--root", place, f"dynoxide-rs@{DYNOXIDE}"], check=True)
-    return [program, "--host", "127.0.0.1", "--port", str(port)]
+    with missing(place, DYNOXIDE) as is_missing:
+        if is_missing:
+            subprocess.run(["nice", "-n", "19", "cargo", "install", "--locked", "--quiet", "--root", place, f"dynoxide-rs@{DYNOXIDE}"], check=True)
+    return [place / "bin/dynoxide", "--host", "127.0.0.1", "--port", str(port)]
 
 
 PEERS = {"local": local, "moto": moto, "dynoxide": dynoxide}
