@@ -31,7 +31,7 @@ static int wait_for_end(struct server *server);
 static void limit_connections(struct config *config);
 static int open_store(struct server *server);
 static enum exit_status status_of(enum err err);
-static const char *open_failure(const struct server *server, enum err err);
+static const char *open_failure(const struct server *server, enum err err, char *why, size_t room);
 static enum err ensure_chat_tables(struct server *server);
 static int open_loops(struct server *server, struct managed_set *managed);
 static struct http_limits limits_of(const struct config *config, unsigned loops);
@@ -251,6 +251,7 @@ static int open_store(struct server *server)
     options.repeat_evaluation = config->test_repeat_evaluation;
 #endif
     char what[4096 + 256];
+    char why[4096 + 512];
     uint64_t begun = clock_mono_ns();
     store_on_fatal(fatal);
     enum err err = store_open(&options, &server->store, &server->report);
@@ -273,12 +274,15 @@ static int open_store(struct server *server)
     case ERR_DAMAGED:
         snprintf(what, sizeof(what), "damaged data: %s at offset %llu", report->log.file,
                  (unsigned long long)report->log.offset);
+        if (report->log.file[0] == 0) { /* RocksDB's words name it */
+            snprintf(what, sizeof(what), "damaged data: %s/view", config->data);
+        }
         break;
     default:
         snprintf(what, sizeof(what), "cannot open the data directory %s", config->data);
         break;
     }
-    ending_tell(status_of(err), what, open_failure(server, err));
+    ending_tell(status_of(err), what, open_failure(server, err, why, sizeof(why)));
     return status_of(err);
 }
 
@@ -290,11 +294,17 @@ static enum exit_status status_of(enum err err)
                                               : EXIT_FAILED;
 }
 
-/* Which file, and why: the report's words, else the system call's. */
-static const char *open_failure(const struct server *server, enum err err)
+/* Which file, and why: the report's words, else those of a system call or of RocksDB. */
+static const char *open_failure(const struct server *server, enum err err, char *why, size_t room)
 {
-    const char *reason = server->report.log.reason;
-    return reason[0] != 0 ? reason : file_reason(err);
+    if (server->report.log.reason[0] != 0) {
+        return server->report.log.reason;
+    }
+    snprintf(why, room, "%s", file_reason(err));
+    if (err == ERR_DAMAGED || (err == ERR_IO && file_failure()[0] == 0)) {
+        store_view_failure(why, room);
+    }
+    return why;
 }
 
 static enum err ensure_chat_tables(struct server *server)
