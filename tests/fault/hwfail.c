@@ -2,8 +2,15 @@
  * call reaches the kernel.
  *
  *   HWFAIL=KIND:ERROR:N   e.g. write:ENOSPC:7, write:short:3, sync:EIO:1, memory:ENOMEM:2
+ *   HWFAIL=KIND:ERROR:@SITE   the first call that comes from this place; none, where no call does
  *   HWFAIL_ROOT=PATH      kinds that have a file count it only for this directory and what is in it
- *   HWFAIL_HIT=FILE       gets one line when the call fails: kind, error, N and what it was about
+ *   HWFAIL_HIT=FILE       gets one line when the call fails: kind, error, N or @SITE, and what it
+ * was about HWFAIL_SITES=FILE     gets a line "SITE what" for each place that a call of the kind
+ * comes from, when it first does HWFAIL_CALLS=FILE     holds the number of calls of the kind so
+ * far, 8 bytes in the machine's order
+ *
+ * A place is how the call was come to, by the functions that lead to it (the innermost SITE_FRAMES
+ * of them), and the kind of file it is about (its path without the numbers in it).
  *
  * A sync that fails takes with it what was last written to its file, as Linux may: the pages are
  * marked clean, so that a later sync succeeds without them, and the disk has what was there before
@@ -28,12 +35,16 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <unwind.h>
 
 #define EXPORT __attribute__((visibility("default")))
 /* The names for large files are the same calls on the machines we run on. */
 #define ALIAS(name) __attribute__((visibility("default"), alias(#name)))
 #define FDS_MAX 4096
 #define SHORT (-1)
+#define SITES_MAX 65536u
+#define SITE_FRAMES 8u
+#define SITE_FRAMES_OF_MEMORY 4u /* what grows is grown from everywhere */
 
 #define BEFORE_MAX (1u << 20)
 
@@ -55,16 +66,42 @@ static const struct {
 static char kind[32];
 static char error_name[16];
 static int error;
-static uint64_t when;
+#define NEVER UINT64_MAX
+static uint64_t when;    /* 0: no library; NEVER: by place, or not at all */
+static uint64_t when_at; /* the place */
+static unsigned site_frames;
+static const char *sites_file;
 static const char *root;
-static _Atomic uint64_t calls;
+static _Atomic uint64_t own_calls;
+static _Atomic uint64_t *calls = &own_calls;
 static struct last_write last_writes[FDS_MAX];
+static _Atomic uint64_t seen[SITES_MAX];
+static _Thread_local bool walking; /* what walks the stack may call what we are under */
+static void *own_start;
 
 /* What is not understood must not pass for a run without faults. */
 _Noreturn static void refuse(const char *what)
 {
     fprintf(stderr, "hwfail: %s\n", what);
     _exit(127);
+}
+
+/* So that they can be read of a process that was killed. */
+static void share_calls(const char *file)
+{
+    if (file == NULL) {
+        return;
+    }
+    long fd = syscall(SYS_openat, AT_FDCWD, file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || syscall(SYS_ftruncate, fd, 8L) != 0) {
+        refuse("HWFAIL_CALLS cannot be made");
+    }
+    long place = syscall(SYS_mmap, NULL, 8L, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0L);
+    syscall(SYS_close, fd);
+    if (place <= 0) {
+        refuse("HWFAIL_CALLS cannot be mapped");
+    }
+    calls = (_Atomic uint64_t *)(uintptr_t)place;
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -75,9 +112,17 @@ __attribute__((constructor)) static void begin(void)
     if (text == NULL) {
         return;
     }
-    if (sscanf(text, "%31[^:]:%15[^:]:%llu", kind, error_name, &number) != 3 || root == NULL) {
-        refuse("HWFAIL is KIND:ERROR:N, and needs HWFAIL_ROOT");
+    unsigned long long at = 0;
+    bool by_place = sscanf(text, "%31[^:]:%15[^:]:@%llx", kind, error_name, &at) == 3;
+    if (root == NULL ||
+        (!by_place && sscanf(text, "%31[^:]:%15[^:]:%llu", kind, error_name, &number) != 3)) {
+        refuse("HWFAIL is KIND:ERROR:N or KIND:ERROR:@SITE, and needs HWFAIL_ROOT");
     }
+    sites_file = getenv("HWFAIL_SITES");
+    when_at = at;
+    site_frames = strcmp(kind, "memory") == 0 ? SITE_FRAMES_OF_MEMORY : SITE_FRAMES;
+    number = by_place || number == 0 ? NEVER : number;
+    share_calls(getenv("HWFAIL_CALLS"));
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         error = strcmp(errors[i].name, error_name) == 0 ? errors[i].number : error;
     }
@@ -103,25 +148,120 @@ static bool below_root(const char *path)
            (path[len] == '/' || path[len] == 0);
 }
 
-static void tell(const char *what)
+static void append(const char *file, const char *line, size_t len)
 {
-    char line[PATH_MAX + 128];
-    const char *file = getenv("HWFAIL_HIT");
-    int len = snprintf(line, sizeof(line), "%s %s %llu %s\n", kind, error_name,
-                       (unsigned long long)when, what);
     long fd = file == NULL
                   ? -1
                   : syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd >= 0) {
-        syscall(SYS_write, fd, line, (size_t)len);
+        syscall(SYS_write, fd, line, len);
         syscall(SYS_close, fd);
     }
+}
+
+static void tell(const char *what)
+{
+    char line[PATH_MAX + 128];
+    const char *file = getenv("HWFAIL_HIT");
+    const char *text = getenv("HWFAIL");
+    int len = snprintf(line, sizeof(line), "%s %s %s %s\n", kind, error_name,
+                       strrchr(text, ':') + 1, what);
+    append(file, line, (size_t)len);
+}
+
+/* ---- places ---- */
+
+struct walk {
+    uint64_t hash;
+    unsigned frames;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
+}
+
+/* Relative to what was loaded where, which differs from run to run. Our own frames count for
+ * nothing: compilers merge them. */
+static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg)
+{
+    struct walk *walk = arg;
+    struct dl_find_object object;
+    uintptr_t at = _Unwind_GetIP(context);
+    if (at == 0 || _dl_find_object((void *)at, &object) != 0) {
+        return _URC_END_OF_STACK;
+    }
+    if (object.dlfo_map_start != own_start) {
+        walk->hash = mix(walk->hash, at - (uintptr_t)object.dlfo_map_start);
+        walk->frames++;
+    }
+    return walk->frames == site_frames ? _URC_END_OF_STACK : _URC_NO_REASON;
+}
+
+/* Of each run of digits, and of what is like one in hexadecimal, no more than that it is there. */
+static uint64_t hash_name(uint64_t hash, const char *what)
+{
+    size_t len = root == NULL ? 0 : strlen(root);
+    what += strncmp(what, root, len) == 0 ? len : 0;
+    for (; *what != 0; what++) {
+        bool number = (*what >= '0' && *what <= '9') || (*what >= 'a' && *what <= 'f');
+        bool digits = number && strspn(what, "0123456789abcdef") >= 6;
+        if (digits || (*what >= '0' && *what <= '9')) {
+            what += strspn(what, digits ? "0123456789abcdef" : "0123456789") - 1;
+            hash = mix(hash, '0');
+        } else {
+            hash = mix(hash, (unsigned char)*what);
+        }
+    }
+    return hash;
+}
+
+/* True for who is the first of this process. */
+static bool is_new(uint64_t site)
+{
+    for (size_t i = 0; i < SITES_MAX; i++) {
+        _Atomic uint64_t *place = &seen[(site + i) % SITES_MAX];
+        uint64_t before = 0;
+        if (atomic_compare_exchange_strong(place, &before, site)) {
+            return true;
+        }
+        if (before == site) {
+            return false;
+        }
+    }
+    refuse("more places than there is room for");
+}
+
+static bool is_due_by_place(const char *what)
+{
+    char line[PATH_MAX + 32];
+    struct walk walk = {0};
+    struct dl_find_object own;
+    if (walking) {
+        return false;
+    }
+    walking = true;
+    if (own_start == NULL && _dl_find_object((void *)(uintptr_t)is_due_by_place, &own) == 0) {
+        own_start = own.dlfo_map_start;
+    }
+    (void)_Unwind_Backtrace(take_frame, &walk);
+    uint64_t site = hash_name(walk.hash, what) | 1;
+    bool new = is_new(site);
+    if (new) {
+        int len = snprintf(line, sizeof(line), "%016llx %s\n", (unsigned long long)site, what);
+        append(sites_file, line, (size_t)len);
+    }
+    walking = false;
+    return new &&site == when_at;
 }
 
 /* True once: for the call that is to fail. */
 static bool is_due(const char *what)
 {
-    if (atomic_fetch_add(&calls, 1) + 1 != when) {
+    uint64_t number = atomic_fetch_add(calls, 1) + 1;
+    bool by_place = sites_file != NULL && is_due_by_place(what);
+    if (number != when && !by_place) {
         return false;
     }
     tell(what);

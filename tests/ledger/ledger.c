@@ -4,6 +4,7 @@
 #include "ledger/ledger.h"
 
 #include "lib/credentials.h"
+#include "sys/file.h"
 #include "sys/random.h"
 
 #include <ftw.h>
@@ -59,6 +60,7 @@ static const struct option_row rows[] = {
     ROW("after-death", TEXT, after_death, 0, 0,
         "shell command to run before each restart; DATA, START and STATUS (as a shell's $?) are in "
         "its\n                   environment"),
+    ROW("until", TEXT, until, 0, 0, "a file: when it is there, no further round begins"),
     ROW("endpoint", TEXT, endpoint, 0, 0,
         "http://ADDRESS:PORT of a server that runs already (then --kill-by none)"),
     ROW("credentials", TEXT, credentials, 0, 0, "its keys (DATA/credentials)"),
@@ -252,9 +254,11 @@ static void run(struct ledger *ledger)
         return;
     }
     uint64_t reread_at = REREAD_FIRST;
-    for (uint64_t done = 1; done <= plan->rounds && totals->failed == 0; done++) {
+    bool last = false;
+    for (uint64_t done = 1; !last && totals->failed == 0; done++) {
         bool right = round_run(ledger);
-        if (right && (done == reread_at || done == plan->rounds)) {
+        last = done == plan->rounds || (plan->until != NULL && file_exists(plan->until));
+        if (right && (done == reread_at || last)) {
             right = round_reread(ledger);
             reread_at =
                 done + (done / REREAD_SHARE > REREAD_FIRST ? done / REREAD_SHARE : REREAD_FIRST);

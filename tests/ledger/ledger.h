@@ -29,6 +29,7 @@ struct plan {
     const char *kill_by_text;
     const char *preload;
     const char *after_death;
+    const char *until;
     struct option_list variables;
     struct option_list varied;
     uint64_t rounds;
