@@ -32,6 +32,8 @@ static const struct step {
     {EXIT_USAGE, 0, NULL, "Mend what it names; headwater serve --help tells of the options.",
      false},
     {EXIT_DAMAGED, 0, "a version of Headwater", "Nothing was changed in", true},
+    {EXIT_DAMAGED, 0, "estore ", /* the reason says of what */
+     "What else is damaged is told by headwater log verify --data", true},
     {EXIT_DAMAGED, 0, NULL,
      "A copy of the data directory from before mends it; what else is damaged is told by headwater "
      "log verify --data",

@@ -14,6 +14,10 @@ enum exit_status {
     EXIT_IN_USE = 5
 };
 
+/* What a path and a reason may take, for who keeps them until they are told. */
+#define ENDING_FILE_MAX 4224u
+#define ENDING_REASON_MAX 5120u
+
 /* The data directory, for steps that name it. Borrowed for good; before there are threads. */
 void ending_place(const char *data);
 

@@ -10,7 +10,7 @@
 /* Of a file that makes the rest unreadable. */
 static enum err damaged_file(struct log_report *report, const char *path, const char *what)
 {
-    snprintf(report->file, sizeof(report->file), "%.255s", path);
+    snprintf(report->file, sizeof(report->file), "%s", path);
     snprintf(report->reason, sizeof(report->reason),
              "%s. Restore the file from a copy, or move the data directory aside.", what);
     return ERR_DAMAGED;

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/ending.h"
 #include "base/err.h"
 #include "sys/mailbox.h"
 
@@ -101,8 +102,8 @@ struct log_report {
     uint64_t cleaned_commit;  /* up to it, records that are dead may be missing */
     bool clean_stop;
     bool torn_end; /* an unacknowledged end was cut off */
-    char file[256];
-    char reason[512]; /* of damage: what is wrong and what to do */
+    char file[ENDING_FILE_MAX];
+    char reason[ENDING_REASON_MAX]; /* of damage: what is wrong and what to do */
 };
 
 /* Opens or makes the log and recovers its end (DESIGN 2.3). ERR_DAMAGED with the report filled:

@@ -109,7 +109,7 @@ static bool hold_directory(const char *data, bool dump_it, int *lock, int *statu
 static int cannot_read(const char *path, enum err err, const char *reason)
 {
     enum exit_status status = err == ERR_NOMEM ? EXIT_FAILED : EXIT_DISK;
-    char what[4096 + 64];
+    char what[ENDING_FILE_MAX + 64];
     snprintf(what, sizeof(what), "%s cannot be read", path);
     ending_tell(status, what, reason);
     return (int)status;

@@ -250,8 +250,8 @@ static int open_store(struct server *server)
 #ifdef HW_TEST_HOOKS
     options.repeat_evaluation = config->test_repeat_evaluation;
 #endif
-    char what[4096 + 256];
-    char why[4096 + 512];
+    char what[ENDING_FILE_MAX + 256];
+    char why[ENDING_REASON_MAX];
     uint64_t begun = clock_mono_ns();
     store_on_fatal(fatal);
     enum err err = store_open(&options, &server->store, &server->report);
@@ -329,8 +329,8 @@ static int open_loops(struct server *server, struct managed_set *managed)
     const struct config *config = &server->config;
     const struct chat_options chat_options = {.origins = bytes_cstr(config->chat_origins),
                                               .ping_ms = (uint32_t)config->ping_ms};
-    char what[4096 + 256];
-    char why[4096 + 512];
+    char what[ENDING_FILE_MAX + 256];
+    char why[ENDING_REASON_MAX];
     unsigned count = config->loops == 0 ? thread_cpu_count() : (unsigned)config->loops;
     const struct http_limits limits = limits_of(config, count);
     enum err err = ensure_chat_tables(server);

@@ -70,7 +70,7 @@ _Noreturn void store_die_of_log(const struct store *store, enum err err)
 
 _Noreturn void store_die_of_view(const struct store *store, enum err err)
 {
-    char text[VIEW_WORDS_MAX];
+    char text[ENDING_REASON_MAX];
     snprintf(text, sizeof(text), "%s", err_text(err));
     view_failure(text, sizeof(text));
     bool damaged = view_write_error(text, sizeof(text)) || err == ERR_DAMAGED;
@@ -461,7 +461,7 @@ static enum err replay(struct store *store, struct view_state *state, struct sto
     struct replay replay = {store, state, report};
     enum err err = log_replay(store->log, state->applied, replay_record, &replay);
     if (err == ERR_DAMAGED && report->log.reason[0] == 0) {
-        snprintf(report->log.file, sizeof(report->log.file), "%.250s/log", store->data);
+        snprintf(report->log.file, sizeof(report->log.file), "%s/log", store->data);
         snprintf(report->log.reason, sizeof(report->log.reason),
                  "the record after commit %llu cannot be read: restore log and view from one copy, "
                  "or move the data directory aside",

@@ -418,8 +418,8 @@ struct store_verify {
     uint64_t bytes;
     uint64_t rows;   /* compared */
     uint64_t commit; /* the view holds the commits up to here */
-    char file[256];
-    char reason[512];
+    char file[ENDING_FILE_MAX];
+    char reason[ENDING_REASON_MAX];
 };
 MUST_USE enum err store_verify(const char *data, struct store_verify *verify);
 

@@ -194,7 +194,6 @@ MUST_USE enum err view_delete_derived(struct view *view, const struct view_row *
 
 /* The newest failure of a call of RocksDB in its words, which name file and place; text stays as it
  * is where there was none. Any thread. */
-#define VIEW_WORDS_MAX 4608u
 void view_failure(char *text, size_t room);
 /* Waits until everything written is in files. */
 MUST_USE enum err view_flush(struct view *view);

@@ -101,7 +101,7 @@ static enum err check_format(const char *data, struct store_verify *out)
         return damaged(out, report.log.file, report.log.reason);
     }
     snprintf(view, sizeof(view), "%s/view", data);
-    snprintf(out->file, sizeof(out->file), "%.200s/FORMAT", data);
+    snprintf(out->file, sizeof(out->file), "%s/FORMAT", data);
     if (err == ERR_NOT_FOUND && file_exists(view)) {
         return damaged(out, out->file, "it is missing");
     }
@@ -340,7 +340,7 @@ static enum err damaged(struct store_verify *out, const char *file, const char *
     char text[sizeof(out->reason)];
     snprintf(text, sizeof(text), "%s", reason); /* it may be out's own */
     if (file != out->file) {
-        snprintf(out->file, sizeof(out->file), "%.255s", file);
+        snprintf(out->file, sizeof(out->file), "%s", file);
     }
     snprintf(out->reason, sizeof(out->reason), "%s", text);
     return ERR_DAMAGED;

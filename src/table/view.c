@@ -36,7 +36,7 @@ struct view {
 };
 
 static pthread_mutex_t failure_mutex = PTHREAD_MUTEX_INITIALIZER;
-static char failure[VIEW_WORDS_MAX];
+static char failure[ENDING_REASON_MAX];
 
 static enum err open_files(struct view *view, const struct view_options *options, char *reason,
                            size_t room);
@@ -80,7 +80,10 @@ enum err view_open(const struct view_options *options, struct view **out, struct
     view->batch = rocksdb_writebatch_create();
     err = read_state(view, state, fresh);
     if (err != OK) {
-        snprintf(reason, room, "its state row cannot be read");
+        char words[ENDING_REASON_MAX];
+        snprintf(words, sizeof(words), "%s", err_text(err));
+        view_failure(words, sizeof(words));
+        snprintf(reason, room, "its state row cannot be read: %s", words);
         view_close(view);
         return err;
     }

@@ -8,6 +8,7 @@ extern "C" {
 #endif
 
 #include "base/bytes.h"
+#include "base/ending.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -32,8 +33,8 @@ struct view_check {
     /* out */
     uint64_t tables;
     uint64_t bytes;
-    char file[256]; /* that is damaged */
-    char reason[512];
+    char file[ENDING_FILE_MAX]; /* that is damaged */
+    char reason[ENDING_REASON_MAX];
 };
 
 /* ERR_NOT_FOUND: there is no view. ERR_DAMAGED with file and reason. ERR_CLOSED: read said so.

@@ -455,6 +455,19 @@ def test_a_log_without_its_id_is_refused(written, change):
     assert get(written, "a1")
 
 
+@pytest.mark.parametrize("name", ["log/id", "FORMAT"])
+def test_a_long_path_is_told_whole(written, tmp_path, name):
+    written.kill()
+    data = tmp_path.joinpath(*[letter * 120 for letter in "abc"])
+    shutil.copytree(written.data, data)
+    path = data / name
+    path.write_bytes(b"garbage")
+    process = Process("serve", "--listen", "127.0.0.1:0", "--data", data, *SMALL)
+    assert process.wait() == 3
+    assert f"damaged data: {path} at offset 0: " in process.err.text()
+    assert ending.lacks(process.err.text(), 3, data) is None
+
+
 def test_a_view_of_another_log_is_refused(written, start_server):
     other = start_server(*SMALL)
     make_table(other)

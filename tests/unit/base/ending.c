@@ -45,7 +45,9 @@ static void the_step_follows_from_the_cause(void)
         {EXIT_DISK, "fdatasync of /d/x: Input/output error", "Look at the disk"},
         {EXIT_IN_USE, "Address already in use", "choose another port with --listen"},
         {EXIT_IN_USE, "process 7", "name another directory with --data"},
+        {EXIT_DAMAGED, "other bytes", "A copy of the data directory from before mends it"},
         {EXIT_DAMAGED, "other bytes", "log verify --data /the/data"},
+        {EXIT_DAMAGED, "Cut. Restore the file from a copy.", "What else is damaged is told by"},
     };
     ending_place("/the/data");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
