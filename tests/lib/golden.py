@@ -5,8 +5,13 @@ types.
 """
 
 import base64
+import json
+import re
+import shutil
 import subprocess
 import tarfile
+import tempfile
+import time
 
 import api
 import chat
@@ -125,16 +130,46 @@ def fill_over_time(server):
     for number in range(40):
         ok(server, "PutItem", TableName="brief", Item={"h": {"S": f"brief {number % 4}"}, "t": {"S": f"{number} " * 8000}})
         ok(server, "PutItem", TableName="simple", Item={"h": {"S": f"kept {number % 4}"}, "t": {"S": f"{number} " * 40}})
+    create(server, "ended", "NEW_IMAGE")
+    ended = ok(server, "DescribeTable", TableName="ended")["Table"]
+    ok(server, "TagResource", ResourceArn=ended["TableArn"], Tags=[{"Key": "headwater:stream-retention", "Value": "1m"}])
+    ok(server, "PutItem", TableName="ended", Item={"h": {"S": "of a stream that is no more"}})
+    ok(server, "UpdateTable", TableName="ended", StreamSpecification={"StreamEnabled": False})
     print("waiting until records of a minute have grown old", flush=True)
     api.wait_until(lambda: dead(server, "brief") and list(server.data.glob("log/*-*.log")), 240)
     create(server, "forever")
     ok(server, "PutItem", TableName="forever", Item={"h": {"S": "after all"}, "until": {"N": "4102444800"}})
     for enabled in (True, False):  # what was there before is filled in, and goes
         ok(server, "UpdateTimeToLive", TableName="forever", TimeToLiveSpecification={"Enabled": enabled, "AttributeName": "until"})
+    print("waiting until a token of ten minutes is forgotten, and a stream without records", flush=True)
+    api.wait_until(lambda: {"token_drop", "stream_drop"} <= kinds_in_copy(server), 1800)
+    assert ended["LatestStreamArn"] not in {stream["StreamArn"] for stream in ok(server, "ListStreams", streams=True)["Streams"]}
     asked = [("reopened", {"h": {"S": name}}) for name in ("before", "between", "after")]
+    asked += [("ended", {"h": {"S": "of a stream that is no more"}})]
     asked += [("expiring", {"h": {"S": "one day"}}), ("forever", {"h": {"S": "after all"}})]
     return asked + [(table, {"h": {"S": f"{name} {number}"}}) for table, name in (("brief", "brief"), ("simple", "kept"))
                     for number in range(4)]
+
+
+def kinds():
+    """Names of all kinds of records."""
+    text = (headwater.ROOT / "src/table/record.def").read_text(encoding="ascii")
+    return set(re.findall(r'^RECORD\(\w+, *\d+, "(\w+)"', text, re.MULTILINE))
+
+
+def kinds_in(data):
+    """Those that a log holds."""
+    dump = subprocess.run([str(headwater.program()), "log", "dump", "--data", str(data)], capture_output=True, text=True,
+                          timeout=headwater.WAIT_S, check=True)
+    return {json.loads(line)["kind"] for line in dump.stdout.splitlines()}
+
+
+def kinds_in_copy(server):
+    """The same while the server runs, which writes little then."""
+    time.sleep(10)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(server.data, f"{folder}/data", ignore=shutil.ignore_patterns("LOCK", "view"))
+        return kinds_in(copy)
 
 
 def dead(server, table):
