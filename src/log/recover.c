@@ -277,6 +277,9 @@ enum err recover(struct log *log, struct log_report *report)
     err = err != OK ? err : scan_list(&scan);
     err = err != OK ? err : recover_segments(&scan);
     err = err != OK ? err : remove_leftovers(&scan);
+    if (err != OK && err != ERR_DAMAGED) {
+        report->reason[0] = 0; /* what was judged before a read is known to have failed */
+    }
     mem_free(scan.leftovers);
     return err;
 }

@@ -413,18 +413,22 @@ def test_a_missing_segment_is_refused(written):
 
 
 @pytest.mark.skipif(headwater.PRESET in ("asan", "tsan"), reason="a sanitizer's library must be loaded first")
-@pytest.mark.parametrize("kind", ["read:EIO", "readdir:EIO", "open:EIO", "write:EIO", "sync:EIO", "rename:EIO"])
-def test_a_disk_that_fails_at_a_start_is_not_called_damage(written, kind):
-    """Whichever call it is: the start ends with status 4 and a file and a cause, or needed it not. Nothing was lost by it."""
-    written.kill()
+@pytest.mark.parametrize("kind, part", [*((f"{call}:EIO", "") for call in ("read", "readdir", "open", "write", "sync", "rename")), ("read:EIO", "log")])
+def test_a_disk_that_fails_at_a_start_is_not_called_damage(written, kind, part):
+    """Whichever call it is, and each one of the reads of a log that is all in the view: the start ends with status 4 and a file and
+    a cause, or needed it not. Nothing was lost by it."""
+    if part:
+        written.stop()
+    else:
+        written.kill()
     reached = number = 0
     while reached == number:
-        number += 1 + number // 4
+        number += 1 if part else 1 + number // 4
         data = written.data.with_name("data of one")
         shutil.rmtree(data, ignore_errors=True)
         shutil.copytree(written.data, data)
         process = Process("serve", "--listen", "127.0.0.1:0", "--data", data, *SMALL, environment={
-            "HWFAIL": f"{kind}:{number}", "HWFAIL_ROOT": str(data), "HWFAIL_HIT": str(data.with_name("hit")),
+            "HWFAIL": f"{kind}:{number}", "HWFAIL_ROOT": str(data / part), "HWFAIL_HIT": str(data.with_name("hit")),
             "LD_PRELOAD": str(headwater.program("libhwfail.so"))})
         if process.out.wait_for(r"^listening url="):
             process.kill()
