@@ -3,6 +3,7 @@
 // view_files.cc, view_write.cc and view_note.cc. In C++, as RocksDB's C interface has no place for
 // it.
 #include <memory>
+#include <mutex>
 
 #include <rocksdb/env.h>
 #include <rocksdb/file_system.h>
@@ -59,6 +60,9 @@ class Use
   private:
     void *file_;
 };
+
+std::mutex refusal_mutex;
+std::string refusal;
 
 // A table file with a second descriptor, as the first one is not to be had.
 class ResidentFile : public FSRandomAccessFileOwnerWrapper
@@ -132,6 +136,10 @@ class ResidentFiles : public FileSystemWrapper
         if (err != OK) {
             status = IOStatus::IOError(path + " cannot be opened twice", file_reason(err));
         }
+        if (!status.ok()) {
+            std::lock_guard<std::mutex> lock(refusal_mutex);
+            refusal = status.ToString();
+        }
         if (status.ok()) {
             out->reset(new ResidentFile(std::move(file), fd));
         }
@@ -151,6 +159,12 @@ Env *named(const char *name, std::shared_ptr<FileSystem> files)
 } // namespace
 
 extern "C" {
+
+void resident_refusal(char *text, size_t room)
+{
+    std::lock_guard<std::mutex> lock(refusal_mutex);
+    snprintf(text, room, "%s", refusal.c_str());
+}
 
 void resident_init(void)
 {

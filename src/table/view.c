@@ -99,7 +99,11 @@ static enum err open_files(struct view *view, const struct view_options *options
     view->db = options->to_read ? rocksdb_open_for_read_only(view->options, options->dir, 0, &error)
                                 : rocksdb_open(view->options, options->dir, &error);
     if (view->db == NULL) {
-        snprintf(reason, room, "%s", error);
+        char cause[ENDING_REASON_MAX] = {0};
+        if (strstr(error, options->dir) == NULL) { /* as where it could not open CURRENT */
+            resident_refusal(cause, sizeof(cause));
+        }
+        snprintf(reason, room, "%s%s%s", error, cause[0] != 0 ? ": " : "", cause);
         return took(error, "open");
     }
     return OK;
