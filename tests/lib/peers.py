@@ -58,6 +58,20 @@ def started(name, folder):
 # ---- each is installed once, and its command given ----
 
 @contextlib.contextmanager
+def installing(place, version):
+    """Whether it is missing. What is there counts only with the mark that is made when all of it is: the rest of one that was
+    broken off, or another version, is removed first. Not moved into place instead, as an environment of Python knows where it is."""
+    mark = place / "installed"
+    if mark.exists() and mark.read_text(encoding="ascii") == version:
+        yield False
+        return
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    yield True
+    mark.write_text(version, encoding="ascii")
+
+
+@contextlib.contextmanager
 def missing(place, version):
     """Is it to be installed? What an attempt that failed has left is thrown away."""
     whole = place / f"{version}.whole"
