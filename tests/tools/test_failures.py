@@ -53,6 +53,19 @@ def test_a_place_that_is_not_come_to_again_is_told_and_counted(failures, tmp_pat
     assert "1 places did not fail, 1 of which were not come to again" in capsys.readouterr().out
 
 
+def test_a_call_that_is_rare_is_looked_for_more_than_once(failures, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ONLY", "rename")
+    sweep = failures.Sweep(tmp_path)
+    for calls in (0, 0, 1):
+        sweep.next = sweep.choose()
+        assert sweep.next == "rename:EIO:0"
+        (tmp_path / "sites").write_text("a a file\n" * calls, encoding="utf-8")
+        (tmp_path / "calls").write_bytes(calls.to_bytes(8, "little"))
+        sweep.note(tmp_path, "went on")
+    assert sweep.choose() == "rename:EIO:@a"
+    assert failures.report(sweep) == 1 and "no such call" not in capsys.readouterr().out
+
+
 def test_a_sample_is_no_sweep(failures, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ONLY", "sync")
     sweep, struck = run(failures, tmp_path, {name: 1 for name in "abcdef"}, limit=2)
