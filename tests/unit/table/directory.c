@@ -151,6 +151,7 @@ static void a_quiet_stream_is_found_among_busy_segments(void)
 #define QUIET_AT 6789u
 #define QUIET 1u
 #define BUSY 2u
+#define TOLD_WITHIN_NS 20000000000u
 
 /* A log beside a view that holds all its commits, and what was asked of the directory between. */
 struct many {
@@ -341,13 +342,12 @@ static void check_one_seek(struct many *many)
     printf("  one record among %u segments: %llu us\n", MANY, (unsigned long long)ns / 1000);
 }
 
-/* Told of after two hundred reads, if it is at all. */
+/* Told of after two hundred reads, which take half a second, if it is at all. */
 static void read_until_told(struct many *many, unsigned sealed)
 {
-    unsigned reads = 0;
-    while (many->sealed < sealed && reads < 1000) {
+    const uint64_t end = clock_mono_ns() + TOLD_WITHIN_NS;
+    while (many->sealed < sealed && clock_mono_ns() < end) {
         read_quiet(many);
-        reads++;
     }
     CHECK(many->sealed == sealed);
 }
