@@ -146,7 +146,8 @@ static int serve(struct server *server, struct arena *arena)
     if (keys != OK) {
         bool wrong = keys == ERR_INVALID || keys == ERR_RANGE || keys == ERR_NOT_FOUND;
         status = wrong ? EXIT_USAGE : (int)status_of(keys);
-        ending_tell(status, status == EXIT_DAMAGED ? "damaged data" : "access keys", why);
+        ending_tell((enum exit_status)status,
+                    status == EXIT_DAMAGED ? "damaged data" : "access keys", why);
     } else {
         status = open_loops(server, managed);
     }
@@ -283,7 +284,7 @@ static int open_store(struct server *server)
         break;
     }
     ending_tell(status_of(err), what, open_failure(server, err, why, sizeof(why)));
-    return status_of(err);
+    return (int)status_of(err);
 }
 
 static enum exit_status status_of(enum err err)
@@ -353,7 +354,7 @@ static int open_loops(struct server *server, struct managed_set *managed)
             store_view_failure(why, sizeof(why)); /* the log's ends the process */
         }
         ending_tell(status_of(err), what, why);
-        return status_of(err);
+        return (int)status_of(err);
     }
     server->loops = mem_zalloc(count, sizeof(*server->loops));
     server->changes.server = server;
@@ -388,7 +389,7 @@ static int open_loops(struct server *server, struct managed_set *managed)
                          : listening == ERR_INVALID ? EXIT_USAGE
                                                     : EXIT_FAILED;
             snprintf(what, sizeof(what), "cannot listen on %s", config->listen);
-            ending_tell(status, what, why);
+            ending_tell((enum exit_status)status, what, why);
             return status;
         }
     }

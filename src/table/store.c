@@ -60,7 +60,7 @@ static _Noreturn void die(enum exit_status status, const char *what, const char 
     if (fatal_callback != NULL) {
         fatal_callback(status, file, reason);
     }
-    process_exit_now(status);
+    process_exit_now((int)status);
 }
 
 _Noreturn void store_die_of_log(const struct store *store, enum err err)
