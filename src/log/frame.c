@@ -146,11 +146,11 @@ bool frame_holds(const struct frame_header *header, struct bytes payload, uint64
                  const struct index_entry *entry)
 {
     uint64_t before = header->kind == FRAME_KEPT ? 8 : 0;
-    uint64_t commits = header->kind == FRAME_KEPT ? UINT64_MAX : header->commit_count;
-    bool placed = (header->kind == FRAME_KEPT || header->kind == FRAME_DATA) &&
-                  (uint64_t)entry->offset + entry->len <= payload.len && entry->offset >= before &&
-                  entry->commit >= header->first_commit &&
-                  entry->commit - header->first_commit < commits;
+    bool placed =
+        (header->kind == FRAME_KEPT || header->kind == FRAME_DATA) &&
+        (uint64_t)entry->offset + entry->len <= payload.len && entry->offset >= before &&
+        entry->commit >= header->first_commit &&
+        (header->kind == FRAME_KEPT || entry->commit - header->first_commit < header->commit_count);
     if (!placed) {
         return false;
     }

@@ -126,7 +126,7 @@ static void sealed_frame(struct fuzz_input *input, struct arena *arena)
     uint32_t crc;
     buf_init(&payload, 65536);
     struct frame_header header = {.segment = 1 + fuzz_u64(input) / 2,
-                                  .first_commit = fuzz_u64(input) / 2,
+                                  .first_commit = 1 + fuzz_u64(input) / 2,
                                   .time_ms = fuzz_u64(input),
                                   .log_id = fuzz_u64(input),
                                   .previous_crc = (uint32_t)fuzz_u64(input),
@@ -258,7 +258,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         kept_frame(&input, &arena);
         break;
     default: {
-        struct frame_header header = {.first_commit = fuzz_u64(&input) / 2,
+        struct frame_header header = {.first_commit = 1 + fuzz_u64(&input) / 2,
                                       .commit_count = (uint32_t)fuzz_u64(&input)};
         struct frame_header read;
         struct bytes raw = fuzz_copy(&arena, fuzz_rest(&input));
