@@ -102,7 +102,7 @@ bool round_run(struct ledger *ledger)
     records_clear(&ledger->records);
     memcpy(ledger->live_iterator, ledger->iterator, sizeof(ledger->live_iterator));
     ledger->live_count = 0;
-    ledger->kills_check = ledger->plan.check_percent > 0 &&
+    ledger->kills_check = ledger->plan.kill_by == KILL_BY_KILL && ledger->plan.check_percent > 0 &&
                           prng_below(&ledger->prng, 100) < ledger->plan.check_percent;
     link_close(&ledger->link);
     bool died = load_run(ledger) == OK && died_right(ledger);
