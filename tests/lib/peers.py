@@ -71,23 +71,10 @@ def installing(place, version):
     mark.write_text(version, encoding="ascii")
 
 
-@contextlib.contextmanager
-def missing(place, version):
-    """Is it to be installed? What an attempt that failed has left is thrown away."""
-    whole = place / f"{version}.whole"
-    if whole.exists():
-        yield False
-        return
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    yield True
-    whole.touch()
-
-
 def local(place, port):
     jars = place / LOCAL
-    with missing(place, LOCAL) as is_missing:
-        if is_missing:
+    with installing(place, LOCAL) as missing:
+        if missing:
             (place / "pom.xml").write_text(POM, encoding="ascii")
             subprocess.run(["mvn", "-q", "-B", "-f", place / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], check=True)
     return ["java", "-Xmx2g", f"-Djava.library.path={jars}", "-cp", f"{jars}/*",
@@ -95,16 +82,16 @@ def local(place, port):
 
 
 def moto(place, port):
-    with missing(place, MOTO) as is_missing:
-        if is_missing:
+    with installing(place, MOTO) as missing:
+        if missing:
             subprocess.run([sys.executable, "-m", "venv", place], check=True)
             subprocess.run([place / "bin/pip", "install", "-q", f"moto[server,dynamodb]=={MOTO}"], check=True)
     return [place / "bin/moto_server", "-H", "127.0.0.1", "-p", str(port)]
 
 
 def dynoxide(place, port):
-    with missing(place, DYNOXIDE) as is_missing:
-        if is_missing:
+    with installing(place, DYNOXIDE) as missing:
+        if missing:
             subprocess.run(["nice", "-n", "19", "cargo", "install", "--locked", "--quiet", "--root", place, f"dynoxide-rs@{DYNOXIDE}"], check=True)
     return [place / "bin/dynoxide", "--host", "127.0.0.1", "--port", str(port)]
 
